@@ -1,0 +1,82 @@
+"""The words of the field as enumerations: DICOM's, BI-RADS's, and those of the cohort contract.
+
+Only words live here, no logic. Values are what stands in the files.
+"""
+
+from enum import StrEnum
+
+__all__ = ["BENIGN", "MALIGNANT", "CalcDistribution", "CalcMorphology", "Laterality", "Pathology", "Split", "View"]
+
+BENIGN = 0
+"""Label of every pathology that is not cancer, high-risk lesions included (Kang 2021)."""
+
+MALIGNANT = 1
+"""Label of ductal carcinoma in situ and of invasive cancer (Kang 2021)."""
+
+
+class Laterality(StrEnum):
+    """Side of the breast, DICOM Image Laterality (0020,0062)."""
+
+    LEFT = "L"
+    RIGHT = "R"
+
+
+class View(StrEnum):
+    """Mammographic projection, DICOM View Position (0018,5101); abbreviations of context group 4014."""
+
+    CC = "CC"
+    MLO = "MLO"
+    ML = "ML"
+    LM = "LM"
+    LMO = "LMO"
+    FB = "FB"
+    SIO = "SIO"
+    ISO = "ISO"
+    XCC = "XCC"
+    XCCL = "XCCL"
+    XCCM = "XCCM"
+    AT = "AT"
+    CV = "CV"
+
+
+class Pathology(StrEnum):
+    """Histopathology in four steps; the label is derived from it."""
+
+    BENIGN = "benign"
+    HIGH_RISK = "high_risk"
+    DCIS = "dcis"
+    INVASIVE = "invasive"
+
+    @property
+    def label(self) -> int:
+        """1 for DCIS and invasive cancer, else 0 (high-risk lesions count as benign, as in the paper)."""
+        return MALIGNANT if self in (Pathology.DCIS, Pathology.INVASIVE) else BENIGN
+
+
+class Split(StrEnum):
+    """The set that an image belongs to."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+class CalcMorphology(StrEnum):
+    """Morphology of calcifications (ACR BI-RADS Atlas, 5th edition), in the order of rising suspicion."""
+
+    ROUND = "round"
+    PUNCTATE = "punctate"
+    COARSE = "coarse"
+    AMORPHOUS = "amorphous"
+    FINE_PLEOMORPHIC = "fine_pleomorphic"
+    FINE_LINEAR_BRANCHING = "fine_linear_branching"
+
+
+class CalcDistribution(StrEnum):
+    """Distribution of calcifications (ACR BI-RADS Atlas, 5th edition), in the order of rising suspicion."""
+
+    DIFFUSE = "diffuse"
+    REGIONAL = "regional"
+    GROUPED = "grouped"
+    LINEAR = "linear"
+    SEGMENTAL = "segmental"
