@@ -4,7 +4,6 @@ Everything that computes scores writes it; everything that judges scores reads i
 checked, written, and turned into the arrays that the statistics take. No statistics, no networks.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +63,13 @@ def validate_predictions(table: pd.DataFrame, *, source: str) -> pd.DataFrame:
     out = table.reindex(columns=list(COLUMNS))
     for column in _TEXTS:
         out[column] = out[column].astype(object).where(out[column].notna(), "").astype(str)
-    _refuse(~out["split"].isin([s.value for s in Split]), out["split"], source, "split must be train, validation or test")
+    _refuse(
+        ~out["split"].isin([s.value for s in Split]), out["split"], source, "split must be train, validation or test"
+    )
     label = pd.to_numeric(out["label"], errors="coerce")
     _refuse(~label.isin([0, 1]), out["label"], source, "label must be 0 (benign) or 1 (malignant)")
     score = pd.to_numeric(out["score"], errors="coerce").astype(float)
-    _refuse(~np.isfinite(score), out["score"], source, "score must be a finite number")
+    _refuse(~score.apply(np.isfinite), out["score"], source, "score must be a finite number")
     _refuse(out.duplicated(_KEY), out["image_id"], source, "a model may score an image once per run")
     for column in ("image_id", "patient_id", "model"):
         _refuse(out[column] == "", out[column], source, f"{column} must not be empty")
@@ -79,7 +80,7 @@ def _refuse(bad: "pd.Series[bool]", values: pd.Series, source: str, rule: str) -
     if bad.any():
         position = int(np.flatnonzero(bad.to_numpy())[0])
         more = f" (and {int(bad.sum()) - 1} more rows)" if bad.sum() > 1 else ""
-        raise TableError(f"{source}, line {position + 2}: {rule}; found {values.iloc[position]!r}{more}")
+        raise TableError(f"{source}, line {position + 2}: {rule}; found {values.iloc[position]}{more}")
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
@@ -98,10 +99,10 @@ def read_predictions(path: Path) -> pd.DataFrame:
 def write_predictions(table: pd.DataFrame, path: Path) -> None:
     """Write the table under a temporary name, then rename; scores with all their digits."""
     checked = validate_predictions(table, source=str(path))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.partial")
     try:
         checked.to_csv(temporary, index=False, lineterminator="\n")
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

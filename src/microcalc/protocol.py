@@ -6,6 +6,7 @@ those of Kang et al., Sci Rep 11:23925 (2021); where the paper is silent the com
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -27,6 +28,7 @@ __all__ = [
     "SplitSettings",
     "TrainingSettings",
     "built_in_protocol",
+    "checked_protocol",
     "read_protocol",
 ]
 
@@ -132,9 +134,7 @@ class Protocol(_Settings):
     """A whole study. The defaults are the paper's."""
 
     name: str = "paper"
-    networks: tuple[Literal["resnet101", "xception", "inception_v3", "inception_resnet_v2", "densenet201"], ...] = Field(
-        default=NETWORKS, min_length=1
-    )
+    networks: tuple[str, ...] = Field(default=NETWORKS, min_length=1)
     weights: Literal["imagenet", "none"] = "imagenet"
     """Starting weights; none: from scratch."""
     split: SplitSettings = SplitSettings()
@@ -146,9 +146,9 @@ class Protocol(_Settings):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
-        unknown = sorted(set(self.per_network) - set(NETWORKS))
+        unknown = sorted((set(self.per_network) | set(self.networks)) - set(NETWORKS))
         if unknown:
-            raise ValueError(f"per_network names {unknown}; known networks are {list(NETWORKS)}")
+            raise ValueError(f"networks must be some of {', '.join(NETWORKS)}; got {', '.join(unknown)}")
         if len(set(self.networks)) != len(self.networks):
             raise ValueError(f"networks are named twice: {list(self.networks)}")
         if len(set(self.training.learning_rates)) != len(self.training.learning_rates):
@@ -182,11 +182,24 @@ def read_protocol(path: Path) -> Protocol:
         raise ProtocolError(f"{path}: a protocol must be a readable YAML file; {error}") from error
     if not isinstance(content, dict):
         raise ProtocolError(f"{path}: a protocol must be a mapping of settings; it holds a {type(content).__name__}")
+    return checked_protocol(content, source=str(path))
+
+
+def checked_protocol(content: Mapping[str, object], *, source: str) -> Protocol:
+    """Protocol from its values; what is left out has the paper's value.
+
+    Args:
+        content: as in the YAML file.
+        source: where it came from, for the error.
+
+    Raises:
+        ProtocolError: a key or value is not allowed.
+    """
     try:
         return Protocol.model_validate(content)
     except ValidationError as error:
         lines = [f"  {'.'.join(str(p) for p in e['loc']) or 'protocol'}: {e['msg']}" for e in error.errors()]
-        raise ProtocolError(f"{path}: these settings are not allowed:\n" + "\n".join(lines)) from error
+        raise ProtocolError(f"{source}: these settings are not allowed:\n" + "\n".join(lines)) from error
 
 
 def built_in_protocol(name: str) -> Protocol:

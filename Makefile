@@ -1,0 +1,55 @@
+# The commands of the project. Needs Python 3.11 or later and make, nothing else.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+OUT    ?= microcalc-demo
+
+.PHONY: help demo test slow check format bench verify-r clean
+
+help:
+	@echo "make demo      the whole study on synthetic phantoms: minutes, into $(OUT)/"
+	@echo "make test      the tests"
+	@echo "make slow      the tests that run long"
+	@echo "make check     format, lint, types, tests: what CI runs first"
+	@echo "make bench     the benchmarks; figures stand in benchmarks/README.md"
+	@echo "make verify-r  compare the statistics live with R (pROC, geepack)"
+
+# One stamp for each set of packages: installed once, again when pyproject.toml changes.
+$(VENV)/.train: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[train]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/.train
+
+demo: $(VENV)/.train
+	$(BIN)/microcalc demo --out $(OUT)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m "not slow"
+
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m slow
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(MAKE) test
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/read.py
+
+verify-r: $(VENV)/.dev
+	$(BIN)/python scripts/verify_r.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,61 @@
+"""The command line: every command parses, calls and prints, nothing more.
+
+Each command says what it will do, shows progress, and ends by naming the files that it made. Errors that microcalc
+raises on purpose become one message and the exit code of their class; torch is imported only by commands that need
+it, at the one place `needs_training_packages` guards.
+"""
+
+import errno
+import sys
+
+import typer
+
+from microcalc import RESEARCH_USE, __version__
+from microcalc.cli import cohort, evaluate, phantom, study, weights
+from microcalc.cli.console import errors_to
+from microcalc.errors import MicrocalcError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="microcalc",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=f"The microcalcification study of Kang et al. (2021) as software. {RESEARCH_USE}",
+)
+app.add_typer(cohort.app, name="cohort")
+app.add_typer(weights.app, name="weights")
+cohort.app.command("phantom")(phantom.phantom)
+app.command("study")(study.study)
+app.command("demo")(study.demo)
+app.command("evaluate")(evaluate.evaluate)
+
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+_INTERRUPTED = 130
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+) -> None:
+    if version:
+        typer.echo(f"microcalc {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; a foreseen error ends it with one message and an exit code that is not zero."""
+    try:
+        app()
+    except MicrocalcError as error:
+        errors_to(sys.stderr, str(error))
+        sys.exit(error.exit_code)
+    except OSError as error:
+        full = error.errno in _FULL_DISK
+        hint = "the disk is full; free some space and start the same command again" if full else "see the path above"
+        errors_to(sys.stderr, f"{error.filename or ''}: {error.strerror or error}; {hint}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors_to(sys.stderr, "stopped; the same command goes on from here")
+        sys.exit(_INTERRUPTED)

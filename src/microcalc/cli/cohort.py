@@ -1,0 +1,175 @@
+"""`microcalc cohort`: bring images in from folders or a table, and check a cohort.
+
+Each command says what it will do, shows progress, and ends by naming the files that it made. The work is done in
+`microcalc.intake` and `microcalc.cohort`.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from microcalc import RESEARCH_USE
+from microcalc.cli.console import files_made
+from microcalc.cohort.audit import Audit, Severity, check_cohort
+from microcalc.cohort.storage import write_atomically
+from microcalc.cohort.table import Cohort
+from microcalc.intake import IntakeSettings, TableSource
+from microcalc.intake import from_folders as make_from_folders
+from microcalc.intake import from_table as make_from_table
+from microcalc.intake.gathering import Progress
+
+__all__ = ["app", "check", "from_folders", "from_table"]
+
+app = typer.Typer(help="Make a cohort of ROI images, and check it.", no_args_is_help=True)
+
+Out = Annotated[Path, typer.Option("--out", help="Cohort folder to make: new or empty.")]
+Fit = Annotated[bool, typer.Option("--fit", help="Cut or mirror images of other sizes to 512 x 512; else refuse them.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave bad images out, and keep a note of each.")]
+StoredBits = Annotated[
+    int,
+    typer.Option(
+        "--stored-bits", min=9, max=16, help="Bits that 16-bit files really use, e.g. 12; they are stretched."
+    ),
+]
+
+_SECONDS_BETWEEN_LINES = 10.0
+"""Pace of the progress where the output is no terminal."""
+
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: None}
+
+
+@app.command("from-folders")
+def from_folders(
+    folder: Annotated[Path, typer.Argument(help="Folder with the folders benign and malignant inside.")],
+    out: Out,
+    fit: Fit = False,
+    skip_bad: SkipBad = False,
+    stored_bits: StoredBits = 16,
+    patient_pattern: Annotated[
+        str | None,
+        typer.Option(help="Regular expression with the group (?P<patient>...), searched in each file name."),
+    ] = None,
+) -> None:
+    """Make a cohort of the paper's own layout: benign/ and malignant/ with PNG, TIFF or JPEG, 8 or 16 bit grey."""
+    settings = IntakeSettings(fit=fit, skip_bad=skip_bad, stored_bits=stored_bits)
+    typer.echo(f"cohort from the folders benign and malignant in {folder}, into {out}")
+    with _progress("images") as progress:
+        cohort = make_from_folders(folder, out, settings, patient_pattern=patient_pattern, progress=progress)
+    _tell(cohort)
+
+
+@app.command("from-table")
+def from_table(
+    table: Annotated[Path, typer.Argument(help="CSV (UTF-8) or XLSX with the cohort's columns and image_path.")],
+    out: Out,
+    images: Annotated[Path | None, typer.Option(help="Folder of the image paths; default: the table's own.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="Sheet of the workbook; default: the first.")] = None,
+    fit: Fit = False,
+    skip_bad: SkipBad = False,
+    stored_bits: StoredBits = 16,
+) -> None:
+    """Make a cohort of a table with one row per image: patients, labels, dates, views, and the path of each image."""
+    settings = IntakeSettings(fit=fit, skip_bad=skip_bad, stored_bits=stored_bits)
+    typer.echo(f"cohort from the table {table}, into {out}")
+    with _progress("images") as progress:
+        cohort = make_from_table(TableSource(table, images, sheet), out, settings, progress=progress)
+    _tell(cohort)
+
+
+@app.command("check")
+def check(
+    cohort: Annotated[Path, typer.Argument(help="Cohort folder.")],
+    report: Annotated[Path | None, typer.Option("--json", help="Write the findings to this file as well.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Do not read the images: table and file names only.")] = False,
+) -> None:
+    """Say what a cohort holds and what is wrong with it; exit code 1 where there are errors."""
+    typer.echo(f"check of the cohort {cohort}" + (", without reading its images" if quick else ""))
+    with _progress("images") as progress:
+        audit = check_cohort(cohort, contents=not quick, progress=progress)
+    _show(audit)
+    typer.echo(f"\n{RESEARCH_USE}")
+    if report is not None:
+        write_atomically(report, (json.dumps(audit.as_record(), indent=1, ensure_ascii=False) + "\n").encode())
+        typer.echo("made:")
+        files_made(report)
+    if audit.has_errors:
+        raise typer.Exit(1)
+
+
+def _tell(cohort: Cohort) -> None:
+    """What intake made, and what a person must know of it."""
+    table = cohort.table
+    malignant = int(table["label"].sum())
+    patients = table["patient_id"].nunique()
+    typer.echo(f"{len(table)} images: {len(table) - malignant} benign, {malignant} malignant; {patients} patients")
+    entry = cohort.record["verdicts"]
+    verdicts = entry if isinstance(entry, list) else []
+    for verdict in verdicts:
+        if verdict["accepted"]:
+            typer.echo(typer.style("warning", fg="yellow") + f": {verdict['message']}")
+    left_out = [v for v in verdicts if not v["accepted"]]
+    if left_out:
+        typer.echo(f"left out, {len(left_out)}:")
+    for verdict in left_out:
+        typer.echo(f"  {verdict['source']}: {verdict['message']}")
+    padded = int((table["padded"] == "true").sum())
+    if padded:
+        typer.echo(f"{padded} images were mirrored at their edges to reach 512 x 512 (column padded)")
+    typer.echo(f"\n{RESEARCH_USE}\nmade:")
+    files_made(cohort.folder / "cohort.csv", cohort.folder / "cohort.json", cohort.folder / "rois")
+    typer.echo(f"next: microcalc cohort check {cohort.folder}")
+
+
+def _show(audit: Audit) -> None:
+    typer.echo(f"{audit.images} images of {audit.patients} patients")
+    for title, counts in (("set", audit.by_split), ("class", audit.by_class), ("view", audit.by_view)):
+        if len(counts):
+            typer.echo("\n" + _aligned(title, counts))
+    typer.echo("")
+    for finding in audit.findings:
+        word = typer.style(finding.severity.value, fg=_COLOURS[finding.severity], bold=True)
+        typer.echo(f"{word} {finding.code}: {finding.message}")
+    errors, warnings = len(audit.of(Severity.ERROR)), len(audit.of(Severity.WARNING))
+    if errors:
+        verdict = "do not use this cohort before the errors are mended"
+    else:
+        verdict = "look at the warnings before you use it" if warnings else "nothing is wrong with this cohort"
+    typer.echo(f"errors: {errors}, warnings: {warnings}; {verdict}")
+
+
+def _aligned(title: str, counts: pd.DataFrame) -> str:
+    return counts.rename_axis(columns=title).to_string()
+
+
+@contextmanager
+def _progress(noun: str) -> Iterator[Progress]:
+    """A bar with the time left on a terminal; a line now and then elsewhere."""
+    if not sys.stdout.isatty():
+        yield _lines(noun)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=Console(), transient=True) as bars:
+        task = bars.add_task(noun, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+def _lines(noun: str) -> Progress:
+    last = time.monotonic()
+
+    def line(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > _SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            typer.echo(f"{done} of {total} {noun}")
+
+    return line

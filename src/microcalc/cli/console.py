@@ -1,0 +1,36 @@
+"""What the commands print with: plain lines, errors, and the guard before the packages that training needs."""
+
+import importlib.util
+from typing import TextIO
+
+import typer
+
+from microcalc.errors import MissingDependencyError
+
+__all__ = ["errors_to", "files_made", "needs_training_packages"]
+
+_TRAINING = ("torch", "timm", "lightning_fabric", "safetensors")
+
+
+def needs_training_packages() -> None:
+    """Make sure that networks can be run.
+
+    Raises:
+        MissingDependencyError: with the install line.
+    """
+    missing = [name for name in _TRAINING if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(
+            f"training needs the packages {', '.join(missing)}, which are not installed: pip install 'microcalc[train]'"
+        )
+
+
+def errors_to(stream: TextIO, message: str) -> None:
+    """Print an error."""
+    print(f"microcalc: {message}", file=stream)
+
+
+def files_made(*paths: object) -> None:
+    """Name the files that a command made, the last words of every command."""
+    for path in paths:
+        typer.echo(f"  {path}")

@@ -1,0 +1,229 @@
+"""Gathering: candidates become a cohort. One way for every source that names image files.
+
+A candidate is a file with its row of the table; where candidates come from is the business of
+`microcalc.intake.folders` and `microcalc.intake.spreadsheet`. Files are read, fitted and encoded in threads, a few at
+a time, so memory does not grow with the cohort.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microcalc.cohort.images import (
+    ROI_SIDE,
+    encode_png,
+    fit_to_square,
+    in_order,
+    read_grey,
+    to_sixteen_bits,
+)
+from microcalc.cohort.rows import label_of
+from microcalc.cohort.table import Cohort, CohortWriter, Verdict, read_cohort
+from microcalc.cohort.writer import CLASS_FOLDERS
+from microcalc.errors import ImageError, InputError, ProtocolError
+
+__all__ = ["Candidate", "Gathering", "IntakeSettings", "Progress", "gather"]
+
+Progress = Callable[[int, int], None]
+"""Called with the images done and all of them."""
+
+_SHOWN = 200
+"""Bad sources whose reason an error spells out; the others are named."""
+
+_TWELVE_BIT, _FOURTEEN_BIT = 4095, 16383
+
+
+@dataclass(frozen=True)
+class IntakeSettings:
+    """What to do with images that are not as they should be.
+
+    Attributes:
+        fit: cut the centre out of larger images, mirror the edges of smaller ones; else another size is refused.
+        skip_bad: leave bad sources out, with a verdict; else one bad source refuses the whole.
+        stored_bits: bits that 16-bit files use (12 for many detectors), 9 to 16; they are stretched to all 16.
+    """
+
+    fit: bool = False
+    skip_bad: bool = False
+    stored_bits: int = 16
+
+    def __post_init__(self) -> None:
+        """Refuse numbers of bits that no 16-bit file has."""
+        if not 9 <= self.stored_bits <= 16:
+            raise ProtocolError(f"stored bits must be 9 to 16; got {self.stored_bits}")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One image that may come into the cohort.
+
+    Attributes:
+        source: name of file or row for messages and verdicts, without folders of the machine.
+        path: of the image file.
+        row: columns of the contract, checked.
+    """
+
+    source: str
+    path: Path
+    row: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """Everything that a source yielded.
+
+    Attributes:
+        source: file or folder as the person named it, for messages.
+        description: entry of ``sources`` in ``cohort.json``.
+        candidates: in the order of the table.
+        verdicts: on sources that are bad already, and remarks on the whole (accepted).
+    """
+
+    source: str
+    description: Mapping[str, object]
+    candidates: Sequence[Candidate]
+    verdicts: Sequence[Verdict] = ()
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A prepared image, or why there is none."""
+
+    candidate: Candidate
+    png: bytes = b""
+    bits: int = 0
+    brightest: int = 0
+    padded: bool = False
+    cropped: bool = False
+    fault: str = ""
+
+
+@dataclass
+class _Tally:
+    """What the images have in common and where they differ."""
+
+    padded: int = 0
+    cropped: int = 0
+    bits: Counter[tuple[str, int]] = field(default_factory=Counter)
+    brightest: int = 0
+
+    def count(self, picture: _Picture) -> None:
+        label = CLASS_FOLDERS[label_of(picture.candidate.row.get("label"), picture.candidate.row.get("pathology"))]
+        self.padded += picture.padded
+        self.cropped += picture.cropped
+        self.bits[label, picture.bits] += 1
+        if picture.bits == 16:
+            self.brightest = max(self.brightest, picture.brightest)
+
+    def as_record(self, settings: IntakeSettings) -> dict[str, object]:
+        return {
+            "fit": settings.fit,
+            "stored_bits": settings.stored_bits,
+            "padded": self.padded,
+            "cropped": self.cropped,
+            "bits": {f"{label}, {bits} bit": n for (label, bits), n in sorted(self.bits.items())},
+        }
+
+    def remarks(self, source: str, settings: IntakeSettings) -> Iterator[Verdict]:
+        depths = {label: {bits for name, bits in self.bits if name == label} for label in CLASS_FOLDERS}
+        if depths["benign"] and depths["malignant"] and depths["benign"] != depths["malignant"]:
+            counts = ", ".join(f"{n} {label} of {bits} bit" for (label, bits), n in sorted(self.bits.items()))
+            yield Verdict(
+                source,
+                True,
+                "bits-tell-class",
+                f"The classes differ in their bit depths ({counts}): a network can learn the depth, not the disease. "
+                "Bring all images in one depth",
+            )
+        if settings.stored_bits == 16 and 0 < self.brightest <= _FOURTEEN_BIT:
+            bits = 12 if self.brightest <= _TWELVE_BIT else 14
+            yield Verdict(
+                source,
+                True,
+                "grey-range",
+                f"The 16-bit images use only values up to {self.brightest} of 65535, so they come out almost black. If "
+                f"they hold {bits} bits, bring them in again with --stored-bits {bits}",
+            )
+
+
+def gather(gathering: Gathering, out: Path, settings: IntakeSettings, *, progress: Progress | None = None) -> Cohort:
+    """Read, fit and write every candidate.
+
+    Args:
+        gathering: candidates and what is known of the source.
+        out: cohort folder; new or empty.
+        settings: what to do with what is not as it should be.
+        progress: called after each image.
+
+    Raises:
+        InputError: bad sources (all are named) without ``skip_bad``, or no usable one.
+        CohortError: ``out`` is not empty.
+        MicrocalcError: the disk is full, or ``out`` cannot be written.
+    """
+    left_out = [v for v in gathering.verdicts if not v.accepted]
+    remarks = [v for v in gathering.verdicts if v.accepted]
+    tally = _Tally()
+    with CohortWriter(out, sources=[gathering.description]) as writer:
+        pictures = in_order(lambda candidate: _picture(candidate, settings), gathering.candidates)
+        for done, picture in enumerate(pictures, start=1):
+            if picture.fault:
+                name = str(picture.candidate.row["image_id"])
+                left_out.append(Verdict(picture.candidate.source, False, "bad-image", picture.fault, name))
+            elif settings.skip_bad or not left_out:
+                writer.add_encoded(_row(picture), picture.png)
+                tally.count(picture)
+            if progress is not None:
+                progress(done, len(gathering.candidates))
+        left_out.sort(key=lambda verdict: _natural(verdict.source))
+        _refuse(gathering, left_out, settings)
+        writer.record["intake"] = tally.as_record(settings)
+        for verdict in (*remarks, *tally.remarks(str(gathering.description["name"]), settings), *left_out):
+            writer.reject(verdict)
+    return read_cohort(out)
+
+
+def _picture(candidate: Candidate, settings: IntakeSettings) -> _Picture:
+    try:
+        stored = read_grey(candidate.path, side=None if settings.fit else ROI_SIDE)
+        pixels = to_sixteen_bits(stored, stored_bits=settings.stored_bits)
+        fitted, padded = fit_to_square(pixels) if settings.fit else (pixels, False)
+    except ImageError as error:
+        return _Picture(candidate, fault=str(error).removeprefix(f"{candidate.path}: "))
+    cropped = max(stored.shape) > ROI_SIDE
+    return _Picture(candidate, encode_png(fitted), stored.itemsize * 8, _brightest(stored), padded, cropped)
+
+
+def _brightest(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> int:
+    return int(pixels.max())
+
+
+def _row(picture: _Picture) -> dict[str, object]:
+    row = dict(picture.candidate.row)
+    row["padded"] = "true" if picture.padded else row.get("padded") or "false"
+    return row
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Key that sorts line 9 before line 10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
+
+
+def _refuse(gathering: Gathering, bad: list[Verdict], settings: IntakeSettings) -> None:
+    bad_sources = {v.source for v in bad}
+    total = len(bad_sources | {c.source for c in gathering.candidates})
+    if len(bad_sources) < total and (settings.skip_bad or not bad):
+        return
+    texts = [f"  {v.source}: {v.message}" for v in bad[:_SHOWN]]
+    if len(bad) > _SHOWN:
+        texts.append(f"  and {len(bad) - _SHOWN} more: {', '.join(v.source for v in bad[_SHOWN:])}")
+    way_out = "No usable image is left." if settings.skip_bad else "Mend them, or leave them out with --skip-bad."
+    raise InputError(
+        f"{gathering.source}: every image must be usable; {len(bad_sources)} of {total} are not:\n"
+        + "\n".join(texts)
+        + f"\n{way_out} Nothing was written."
+    )

@@ -1,0 +1,201 @@
+"""Intake of a table of scores, whoever made them: networks, other models, human readers.
+
+Long tables have one row per run, model and image (`microcalc.predictions`); wide ones have one row per image and one
+column per model. What comes out is the same: a checked long table, what else is known of the images, and the words of
+ordinal scales. What scores mean in words is in `microcalc.intake.scales`; no statistics here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from microcalc.errors import TableError
+from microcalc.intake.scales import read_scores
+from microcalc.intake.sheets import read_sheet
+from microcalc.predictions import ScoreTable, score_table, validate_predictions
+from microcalc.vocabulary import Split
+
+__all__ = ["FACTS", "ScoreColumns", "ScoreFile", "read_facts", "read_score_file", "test_and_validation"]
+
+FACTS = (
+    "lesion_id", "laterality", "view", "magnification", "site", "manufacturer", "morphology", "distribution", "birads",
+    "pathology", "exam_date", "pixel_spacing_mm", "source_uid", "roi_row", "roi_col", "padded",
+)  # fmt: skip
+"""Columns that say something about an image; in a wide table every other column is a model."""
+
+
+@dataclass(frozen=True)
+class ScoreColumns:
+    """Which column is what; None: the name that the contract has, where the table has it.
+
+    Attributes:
+        label: 0 benign, 1 malignant; must be there.
+        patient: without it every image counts as a patient of its own, and the notes say so.
+        image: without it rows are numbered.
+        models: of a wide table; default every column that is nothing else.
+        others: columns of a wide table that are no models, beyond `FACTS` (subgroups, for instance).
+        run: name of the run of a wide table; default the file's name.
+    """
+
+    label: str | None = None
+    patient: str | None = None
+    image: str | None = None
+    models: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    run: str | None = None
+
+
+@dataclass(frozen=True)
+class ScoreFile:
+    """A table of scores that was read.
+
+    Attributes:
+        predictions: checked long table.
+        facts: ``image_id`` and whatever else is known of the images, as text; one row per image.
+        scales: for each model whose scores are words, the word of each number.
+        notes: what was supplied, dropped or understood, in sentences.
+    """
+
+    predictions: pd.DataFrame
+    facts: pd.DataFrame
+    scales: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """Names of the runs, in order of appearance."""
+        return tuple(dict.fromkeys(self.predictions["run"]))
+
+
+def read_score_file(
+    path: Path, columns: ScoreColumns | None = None, *, complete_cases: bool = False, sheet: str | None = None
+) -> ScoreFile:
+    """Read a long or wide table of scores (CSV or XLSX).
+
+    A table with the columns ``model`` and ``score`` is long, any other is wide. Without a column ``split`` every image
+    is a test image.
+
+    Args:
+        path: the file.
+        columns: which column is what.
+        complete_cases: drop images that a model did not score, instead of refusing them; the notes say how many.
+        sheet: of a workbook; default the first.
+
+    Raises:
+        TableError: the file cannot be read, a column is missing, a label is not 0 or 1, a score is not a finite number
+            nor a word that is known, or images lack scores.
+    """
+    named = columns or ScoreColumns()
+    table = read_sheet(path, sheet=sheet)
+    if {"model", "score"} <= set(table.columns):
+        read = _long(table, named, str(path))
+    else:
+        read = _wide(table, named, path)
+    return _complete(read, str(path)) if complete_cases else _refuse_gaps(read, str(path))
+
+
+def read_facts(scores: ScoreFile, path: Path, *, sheet: str | None = None) -> ScoreFile:
+    """Add what another table (a cohort's ``cohort.csv``, for instance) knows of the images, by ``image_id``.
+
+    Raises:
+        TableError: no column ``image_id``, an image twice, or images of the scores that it does not know.
+    """
+    table = read_sheet(path, sheet=sheet)
+    if "image_id" not in table:
+        raise TableError(f"{path}: a table of facts needs the column image_id; {list(table.columns)} came")
+    twice = table.loc[table["image_id"].duplicated(), "image_id"]
+    if not twice.empty:
+        raise TableError(f"{path}: an image may stand in a table of facts once; {twice.iloc[0]!r} is there again")
+    unknown = scores.facts.loc[~scores.facts["image_id"].isin(table["image_id"]), "image_id"]
+    if not unknown.empty:
+        raise TableError(f"{path}: {len(unknown)} images of the scores are not in it: {list(unknown[:5])}")
+    known = [c for c in scores.facts.columns if c == "image_id" or c not in table]
+    merged = scores.facts[known].merge(table, on="image_id", how="left", validate="one_to_one")
+    return replace(scores, facts=_with_year(merged))
+
+
+def test_and_validation(scores: ScoreFile, run: str) -> tuple[ScoreTable, ScoreTable | None]:
+    """The two sets of one run as arrays, with the facts of their images; no validation set is None.
+
+    Raises:
+        TableError: see `microcalc.predictions.score_table`; or the two sets have other models.
+    """
+    rows = scores.predictions[scores.predictions["run"] == run]
+    models = tuple(dict.fromkeys(rows.loc[rows["split"] == Split.TEST, "model"]))
+    test = _with_facts(score_table(rows, run=run, split=Split.TEST, models=models or None), scores.facts)
+    if not (rows["split"] == Split.VALIDATION).any():
+        return test, None
+    return test, _with_facts(score_table(rows, run=run, split=Split.VALIDATION, models=models), scores.facts)
+
+
+test_and_validation.__test__ = False  # type: ignore[attr-defined]  # pytest takes the name for a test
+
+
+def _with_facts(table: ScoreTable, facts: pd.DataFrame) -> ScoreTable:
+    extra = [c for c in facts.columns if c not in ("image_id", "patient_id", "lesion_id", "split")]
+    images = table.images.merge(facts[["image_id", *extra]], on="image_id", how="left", validate="one_to_one")
+    return replace(table, images=images)
+
+
+def _long(table: pd.DataFrame, named: ScoreColumns, source: str) -> ScoreFile:
+    spelled = {"label": named.label, "patient_id": named.patient, "image_id": named.image}
+    table = _renamed(table, {own: given for own, given in spelled.items() if given}, source)
+    notes = []
+    for column, value in (("run", named.run or "run"), ("split", Split.TEST)):
+        if column not in table:
+            table = table.assign(**{column: str(value)})
+    table, note = _with_patients(table)
+    notes += note
+    scores, scales = table["score"].astype(object), {}
+    for model in dict.fromkeys(table["model"]):
+        rows = (table["model"] == model).to_numpy()
+        read = read_scores(table.loc[rows, "score"], source=f"{source}, model {model}")
+        scores[rows] = read.values
+        if read.words:
+            scales[str(model)] = read.words
+    checked = table.assign(score=scores.astype(float), label=_labels(table, "label", source))
+    gaps = checked["score"].isna()
+    _refuse_infinite(checked["score"], source)
+    predictions = validate_predictions(checked[~gaps], source=source)
+    facts = checked.drop(columns=["run", "model", "score", "label"]).drop_duplicates("image_id")
+    empty = {m: [] for m in dict.fromkeys(checked["model"])}
+    return ScoreFile(predictions, _with_year(facts.reset_index(drop=True)), scales, tuple(notes))
+
+
+def _wide(table: pd.DataFrame, named: ScoreColumns, path: Path) -> ScoreFile:
+    source, notes = str(path), list[str]()
+    spelled = {"label": named.label, "patient_id": named.patient, "image_id": named.image}
+    table = _renamed(table, {own: given for own, given in spelled.items() if given}, source)
+    if "label" not in table:
+        raise TableError(
+            f"{source}: a table of scores needs a column with the labels (0 benign, 1 malignant); name it with --label."
+            f" The columns are {list(table.columns)}"
+        )
+    if "image_id" not in table:
+        table = table.assign(image_id=[f"row {i + 2}" for i in range(len(table))])
+        notes.append("The table names no images; they are called after their lines.")
+    table, note = _with_patients(table)
+    notes += note
+    twice = table.loc[table["image_id"].duplicated(), "image_id"]
+    if not twice.empty:
+        line = int(twice.index[0]) + 2
+        raise TableError(f"{source}, line {line}: an image may have one row; {twice.iloc[0]!r} is there again")
+    models = _model_columns(table, named, source)
+    if "split" not in table:
+        table = table.assign(split=str(Split.TEST))
+    labels, scales, parts = _labels(table, "label", source), {}, []
+    for model in models:
+        read = read_scores(table[model], source=f"{source}, column {model}")
+        if read.words:
+            scales[model] = read.words
+        parts.append(table[["image_id", "patient_id", "split"]].assign(model=model, score=read.values, label=labels))
+    long = pd.concat(parts, ignore_index=True).assign(run=named.run or path.stem)
+    lesion = table["lesion_id"] if "lesion_id" in table else pd.Series("", index=table.index)
+    long["lesion_id"] = np.tile(lesion.to_numpy(dtype=object), len(models))
+    _refuse_infinite(long["score"], source)
+    predictions = validate_predictions(long[long["score"].notna()], source=source)
+    facts = table.drop(columns=[*models, "label"])
+    return ScoreFile(predictions, _with_year(facts), scales, tuple(notes))

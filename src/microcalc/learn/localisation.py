@@ -1,0 +1,74 @@
+"""How well a heatmap finds a lesion whose mask is known: mass inside, and the pointing game.
+
+Heatmaps come from ``gradcam``; masks from phantoms or readers. Numbers only, on arrays of one ROI, no torch.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microcalc.errors import StatisticsError
+
+__all__ = ["POINTING_TOLERANCE", "pointing_hit", "share_inside"]
+
+POINTING_TOLERANCE = 15
+"""Pixels by which the strongest point may miss the mask and still hit (Zhang et al. 2018)."""
+
+
+def share_inside(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> float:
+    """Return the share of the heatmap's mass that lies inside the mask.
+
+    Chance level is the share of the area that the mask covers.
+
+    Args:
+        heatmap: (h, w), finite, >= 0.
+        mask: (h, w), true (or not 0) on the lesion.
+
+    Returns:
+        0 to 1; NaN where the heatmap is 0 everywhere, since it then points nowhere.
+
+    Raises:
+        StatisticsError: the shapes differ, or the heatmap has negative or non-finite values.
+    """
+    values, inside = _checked(heatmap, mask)
+    mass = float(values.sum())
+    return float(values[inside].sum()) / mass if mass > 0 else math.nan
+
+
+def pointing_hit(
+    heatmap: NDArray[np.floating], mask: NDArray[np.bool_], *, tolerance_pixels: float = POINTING_TOLERANCE
+) -> bool:
+    """Tell whether the strongest point of the heatmap lies on the mask or within a tolerance of it.
+
+    Enlarged maps have plateaus at the border of the image; of equally strong points the one nearest to their centre
+    counts. A heatmap that is 0 everywhere, and an empty mask, are a miss.
+
+    Args:
+        heatmap: (h, w), finite, >= 0.
+        mask: (h, w), true (or not 0) on the lesion.
+        tolerance_pixels: largest Euclidean distance from the mask that still hits.
+
+    Raises:
+        StatisticsError: the shapes differ, or the heatmap has negative or non-finite values.
+
+    Source:
+        Zhang et al., Top-down neural attention by excitation backprop, Int J Comput Vis 126:1084 (2018).
+    """
+    values, inside = _checked(heatmap, mask)
+    if not inside.any() or not values.max() > 0:
+        return False
+    strongest = np.argwhere(values == values.max())
+    centre = strongest.mean(axis=0)
+    point = strongest[np.argmin(np.hypot(*(strongest - centre).T))]
+    distances = np.hypot(*(np.argwhere(inside) - point).T)
+    return bool(distances.min() <= tolerance_pixels)
+
+
+def _checked(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    values, inside = np.asarray(heatmap, dtype=np.float64), np.asarray(mask).astype(bool)
+    if values.ndim != 2 or values.shape != inside.shape:
+        raise StatisticsError(f"heatmap and mask must be (h, w) alike; got {values.shape} and {inside.shape}")
+    if not (np.isfinite(values).all() and (values >= 0).all()):
+        raise StatisticsError("a heatmap must be finite and not negative; got other values. Scale it with `heatmaps`")
+    return values, inside

@@ -1,0 +1,278 @@
+"""The cohort as a report tells it: flow of images and patients, sets, characteristics, and whether it is synthetic.
+
+Holds the data classes of that part and fills them from a cohort's table and its record ``cohort.json``. Columns that are
+missing or empty are left out, never guessed. Nothing is drawn here.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from microcalc.vocabulary import BENIGN, MALIGNANT, Split
+
+__all__ = [
+    "Characteristic",
+    "CohortFlow",
+    "CohortSummary",
+    "Exclusion",
+    "SetCounts",
+    "SyntheticNotice",
+    "cohort_flow",
+    "cohort_summary",
+    "set_counts",
+    "synthetic_notice",
+]
+
+_NAN = float("nan")
+
+_SET_TITLES = {Split.TRAIN: "Training", Split.VALIDATION: "Validation", Split.TEST: "Test"}
+
+_SPLIT_WORDS = {
+    "date": "Split by date: the latest exams are the test set",
+    "patient": "Split by patient, at random, stratified by class",
+    "image": "Split by image, at random: patients may be on two sides",
+    "table": "Split as given in the table",
+}
+
+_CHARACTERISTICS = (
+    ("pathology", "Histopathology"),
+    ("view", "View"),
+    ("magnification", "Magnification view"),
+    ("laterality", "Side"),
+    ("birads", "BI-RADS category"),
+    ("morphology", "Morphology"),
+    ("distribution", "Distribution"),
+    ("site", "Site"),
+    ("manufacturer", "Manufacturer"),
+)
+"""Columns of the cohort and their headings."""
+
+_MOST_VALUES = 12
+"""Values of one column that are told one by one; the rarer ones are summed."""
+
+
+@dataclass(frozen=True)
+class SetCounts:
+    """Who is in one set.
+
+    Attributes:
+        name: ``Training``, ``Validation``, ``Test``, or of the whole.
+        images: ROI images.
+        patients: persons; 0 if unknown.
+        benign: images with label 0.
+        malignant: images with label 1.
+        dates: span of the exams in words, empty where dates are missing.
+    """
+
+    name: str
+    images: int
+    patients: int
+    benign: int
+    malignant: int
+    dates: str = ""
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """How many images a rule left out.
+
+    Attributes:
+        code: of the verdict, for instance ``wrong_size``.
+        reason: the same in words.
+        count: images.
+    """
+
+    code: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True)
+class CohortFlow:
+    """From the sources to the sets: what the STARD flow diagram shows.
+
+    Attributes:
+        sources: where the images came from, in words.
+        assessed: images that were looked at.
+        exclusions: what was left out and why; empty if nothing was.
+        included: all images of the cohort.
+        sets: training, validation, test, as far as there are any.
+        split: how they were divided, a few words.
+    """
+
+    sources: tuple[str, ...]
+    assessed: int
+    exclusions: tuple[Exclusion, ...]
+    included: SetCounts
+    sets: tuple[SetCounts, ...] = ()
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Characteristic:
+    """One block of the table of characteristics.
+
+    Attributes:
+        name: for instance ``View``.
+        rows: value and its number of images in each set of the flow, in that order.
+    """
+
+    name: str
+    rows: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True)
+class CohortSummary:
+    """The cohort as the report tells it.
+
+    Attributes:
+        flow: the flow diagram's numbers.
+        split_method: how the sets were made, one or two sentences.
+        warnings: of the split and of the audit, each a sentence.
+        characteristics: views, pathology, BI-RADS and so on, as far as the table holds them.
+    """
+
+    flow: CohortFlow
+    split_method: str = ""
+    warnings: tuple[str, ...] = ()
+    characteristics: tuple[Characteristic, ...] = ()
+
+
+@dataclass(frozen=True)
+class SyntheticNotice:
+    """That the images are phantoms, and the best that anybody could reach on them.
+
+    Attributes:
+        best_auc: AUC of the model that drew the labels; NaN if the cohort does not say.
+        best_auc_standard_error: of its Monte Carlo estimate; NaN if unknown.
+        details: more about how the phantoms were made, each a sentence.
+    """
+
+    best_auc: float = _NAN
+    best_auc_standard_error: float = _NAN
+    details: tuple[str, ...] = ()
+
+def cohort_summary(
+    table: pd.DataFrame,
+    record: Mapping[str, object],
+    *,
+    split: pd.Series,
+    by: str,
+    warnings: Sequence[str] = (),
+) -> CohortSummary:
+    """Everything that the report says of a cohort.
+
+    Args:
+        table: of the cohort, checked, one row per image.
+        record: content of ``cohort.json``; its verdicts tell what was left out.
+        split: value of `Split` for each row of ``table``, on the same index.
+        by: how the split was made: ``date``, ``patient``, ``image`` or ``table``.
+        warnings: of the split and of the audit.
+    """
+    return CohortSummary(
+        flow=cohort_flow(table, record, split=split, by=by),
+        split_method=_SPLIT_WORDS.get(by, by) + ".",
+        warnings=tuple(warnings),
+        characteristics=_characteristics(table, split),
+    )
+
+
+def cohort_flow(table: pd.DataFrame, record: Mapping[str, object], *, split: pd.Series, by: str = "") -> CohortFlow:
+    """Count who came, who was left out by which verdict, and who went into which set; arguments as `cohort_summary`."""
+    exclusions = _exclusions(record)
+    present = [s for s in Split if bool((split == s.value).any())]
+    return CohortFlow(
+        sources=_sources(record),
+        assessed=len(table) + sum(e.count for e in exclusions),
+        exclusions=exclusions,
+        included=set_counts(table, "Cohort"),
+        sets=tuple(set_counts(table[split == s.value], _SET_TITLES[s]) for s in present),
+        split=_SPLIT_WORDS.get(by, by),
+    )
+
+
+def set_counts(table: pd.DataFrame, name: str) -> SetCounts:
+    """Count images, patients and classes of some rows of a cohort's table."""
+    return SetCounts(
+        name=name,
+        images=len(table),
+        patients=int(table["patient_id"].nunique()),
+        benign=int((table["label"] == BENIGN).sum()),
+        malignant=int((table["label"] == MALIGNANT).sum()),
+        dates=_span(table),
+    )
+
+
+def synthetic_notice(record: Mapping[str, object]) -> SyntheticNotice | None:
+    """The notice for phantoms, or None where ``cohort.json`` does not say ``"synthetic": true``."""
+    if record.get("synthetic") is not True:
+        return None
+    phantom = record.get("phantom")
+    facts = phantom if isinstance(phantom, Mapping) else {}
+    details = [f"{key}: {facts[key]}" for key in ("tissue", "seed") if isinstance(facts.get(key), str | int)]
+    return SyntheticNotice(_number(facts.get("best_auc")), _number(facts.get("best_auc_standard_error")), tuple(details))
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else _NAN
+
+
+def _exclusions(record: Mapping[str, object]) -> tuple[Exclusion, ...]:
+    """Refused verdicts by code, the commonest first; the words are those of the code, for messages name single files."""
+    verdicts = record.get("verdicts")
+    refused: Counter[str] = Counter()
+    for verdict in verdicts if isinstance(verdicts, Sequence) else ():
+        if isinstance(verdict, Mapping) and verdict.get("accepted") is not True:
+            refused[str(verdict.get("code") or "unknown")] += 1
+    ordered = sorted(refused.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Exclusion(code, code.replace("_", " ").replace("-", " "), count) for code, count in ordered)
+
+
+def _sources(record: Mapping[str, object]) -> tuple[str, ...]:
+    """Names of the sources: what each calls itself, not where it lay."""
+    sources = record.get("sources")
+    names = []
+    for source in sources if isinstance(sources, Sequence) else ():
+        if isinstance(source, Mapping):
+            name = next((str(source[key]) for key in ("title", "name", "kind", "type") if source.get(key)), "")
+            names += [name] if name else []
+    return tuple(dict.fromkeys(names))
+
+
+def _span(table: pd.DataFrame) -> str:
+    """First and last month of the exams; empty where no row has a date."""
+    if "exam_date" not in table:
+        return ""
+    months = sorted(text[:7] for text in table["exam_date"].astype(str) if len(text) >= 7 and text[:4].isdigit())
+    if not months:
+        return ""
+    return months[0] if months[0] == months[-1] else f"{months[0]} to {months[-1]}"
+
+
+def _characteristics(table: pd.DataFrame, split: pd.Series) -> tuple[Characteristic, ...]:
+    sets = [split == s.value for s in Split if bool((split == s.value).any())]
+    blocks = []
+    for column, title in _CHARACTERISTICS:
+        if column not in table:
+            continue
+        values = table[column].map(_words)
+        if not (values != "").any():
+            continue
+        counts = values.value_counts()
+        common = sorted(counts.index[:_MOST_VALUES])
+        rows = [(value or "not stated", tuple(int((values[rows] == value).sum()) for rows in sets)) for value in common]
+        rare = counts.index[_MOST_VALUES:]
+        if len(rare):
+            rows.append((f"{len(rare)} others", tuple(int(values[rows].isin(rare).sum()) for rows in sets)))
+        blocks.append(Characteristic(title, tuple(rows)))
+    return tuple(blocks)
+
+
+def _words(value: object) -> str:
+    """A cell in words: empty for missing, no trailing .0, no underscores."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")

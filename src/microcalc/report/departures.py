@@ -1,0 +1,85 @@
+"""Where a protocol does otherwise than the paper, and what it does where the paper is silent.
+
+The defaults of `Protocol` are the paper's values, so a departure is a value that is not the default. Nothing is judged:
+the report lists them.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from microcalc.protocol import Protocol
+from microcalc.report.content import Departure
+
+__all__ = ["WHERE_THE_PAPER_IS_SILENT", "departures_from_paper"]
+
+_SILENT = {
+    "training.max_epochs",
+    "training.epsilon",
+    "training.batchnorm_images",
+    "training.schedule",
+    "evaluation.heatmap_examples",
+    "evaluation.confidence",
+    "image.local_contrast",
+    "image.crop",
+}
+"""Settings whose default is ours because the paper does not say."""
+
+_NO_DEPARTURE = {"name", "evaluation.seed", "training.seed", "split.seed", "training.learning_rates", "split.by"}
+"""Names and seeds say nothing about the method; learning rates and split have words of their own below."""
+
+WHERE_THE_PAPER_IS_SILENT = (
+    "Squares that leave the image are padded by reflection, and the cohort's table says which.",
+    "Patients stay on one side of the split unless it is made by image; the paper divided training and validation "
+    "“randomly”.",
+    "Fivefold augmentation: every epoch sees each training image five times, each time in another random pose.",
+    "Two outputs with softmax cross-entropy; the grey image is repeated to three channels and normalised with the mean "
+    "and standard deviation of each network's ImageNet weights.",
+    "512 pixels are reduced to the network's size with an antialiased filter, so that a calcification of a few pixels "
+    "survives.",
+    "The L2 term is added to the gradient (coupled), as in MATLAB; Adam's epsilon is 1e-8; at most 100 epochs.",
+    "The chosen epoch has the best validation AUC; among equals, the lowest validation loss.",
+    "The main cut-off is chosen on the validation set and frozen; the paper's, chosen on the test set, stands beside it.",
+)
+"""Choices that the paper leaves open, each a sentence."""
+
+
+def departures_from_paper(protocol: Protocol) -> tuple[Departure, ...]:
+    """List every setting that differs from the paper's value, in the order of the protocol."""
+    paper = dict(_flat(Protocol().model_dump(mode="json")))
+    found = [
+        Departure(name, f"not stated ({_words(paper.get(name))} here by default)" if name in _SILENT else _words(paper.get(name)),
+                  _words(value))
+        for name, value in _flat(protocol.model_dump(mode="json"))
+        if name not in _NO_DEPARTURE and value != paper.get(name)
+    ]  # fmt: skip
+    return tuple(found + _learning_rates(protocol) + _split(protocol))
+
+
+def _learning_rates(protocol: Protocol) -> list[Departure]:
+    rates = protocol.training.learning_rates
+    if set(rates) <= {1e-4, 1e-5}:
+        return []
+    return [Departure("training.learning_rates", "0.0001 (supplement: 1e-05)", ", ".join(f"{r:g}" for r in rates))]
+
+
+def _split(protocol: Protocol) -> list[Departure]:
+    if protocol.split.by not in ("image", "patient", "table"):
+        return []
+    return [Departure("split.by", "test set by date; validation at random", protocol.split.by)]
+
+
+def _flat(settings: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _words(value: object) -> str:
+    if value is None or value == {}:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(_words(v) for v in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,191 @@
+"""How figures look and how they become bytes: sizes, type, colours, and the writers of SVG, PNG and PDF.
+
+Every figure is drawn for one journal column and must be readable in grey and by colour-blind people, so a model is told
+apart by its dash pattern and marker as well as by its colour. The same input gives the same bytes: no dates, no
+random ids, the type that comes with matplotlib. What is drawn lives in the modules beside this one.
+"""
+
+import functools
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import ImageFont
+
+from microcalc.protocol import ENSEMBLE
+
+__all__ = [
+    "BENIGN_COLOUR",
+    "COLUMN_MM",
+    "INK",
+    "MALIGNANT_COLOUR",
+    "MUTED",
+    "SeriesStyle",
+    "axes_mm",
+    "drawing",
+    "font",
+    "new_figure",
+    "mark",
+    "pdf_bytes",
+    "png_bytes",
+    "series_styles",
+    "svg_bytes",
+]
+
+COLUMN_MM = 84.0
+"""Width of one journal column, millimetres."""
+
+PNG_DPI = 300
+"""Resolution of saved PNG files, pixels per inch; who needs more takes the PDF, which has none."""
+
+INK = "#1a1a1a"
+MUTED = "#6b6b6b"
+GRID = "#d9d9d9"
+BENIGN_COLOUR = "#56b4e9"
+MALIGNANT_COLOUR = "#a63c00"
+
+_MM_PER_INCH = 25.4
+_BASE_POINTS = 7.0
+
+_RC = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": _BASE_POINTS,
+    "axes.titlesize": _BASE_POINTS,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 3.0,
+    "axes.labelsize": _BASE_POINTS,
+    "axes.labelpad": 2.0,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.4,
+    "legend.fontsize": _BASE_POINTS,
+    "legend.frameon": False,
+    "lines.linewidth": 1.0,
+    "text.color": INK,
+    "text.parse_math": False,  # names that people bring may hold a dollar sign
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": _BASE_POINTS - 0.5,
+    "ytick.labelsize": _BASE_POINTS - 0.5,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.pad": 2.0,
+    "ytick.major.pad": 2.0,
+    "pdf.fonttype": 42,  # TrueType: text in the PDF can be searched and edited
+    "svg.fonttype": "path",  # a reader without the font still sees the figure as it was drawn
+    "svg.hashsalt": "microcalc",
+}
+
+# Okabe and Ito (2008), told apart with every common colour-vision deficiency; their yellow is too pale for a line.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1)), (0, (3, 1, 1.2, 1, 1.2, 1)))
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+@dataclass(frozen=True)
+class SeriesStyle:
+    """How the line of one model is drawn.
+
+    Attributes:
+        colour: hexadecimal.
+        dashes: matplotlib's line style.
+        marker: of the operating points.
+        width: points.
+    """
+
+    colour: str
+    dashes: str | tuple[int, tuple[float, ...]]
+    marker: str
+    width: float
+
+
+def series_styles(models: Sequence[str]) -> dict[str, SeriesStyle]:
+    """Give each model its own look: the ensemble a thick black line, the others by their place in ``models``.
+
+    Colours and dash patterns walk at different paces, so that 36 models stay different.
+    """
+    styles: dict[str, SeriesStyle] = {}
+    place = 0
+    for model in models:
+        if model == ENSEMBLE:
+            styles[model] = SeriesStyle(INK, "-", "*", 1.6)
+            continue
+        turn, colour = divmod(place, len(_COLOURS))
+        dash = (colour + turn) % len(_DASHES)
+        styles[model] = SeriesStyle(_COLOURS[colour], _DASHES[dash], _MARKERS[dash], 1.0)
+        place += 1
+    return styles
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Matplotlib's own defaults plus the style of this report, whatever the user's settings; put back at the end."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_RC)
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Empty figure of ``width`` x ``height`` millimetres on the Agg canvas, outside pyplot's global list."""
+    figure = Figure(figsize=(width / _MM_PER_INCH, height / _MM_PER_INCH))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def axes_mm(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes placed in millimetres from the lower left corner of the figure; placed, not searched for: fast and exact."""
+    across, up = (side * _MM_PER_INCH for side in figure.get_size_inches())
+    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+
+
+def mark(figure: Figure, words: str) -> None:
+    """Write a few words, small, up the right edge of a figure; all figures keep 3 mm free there."""
+    across, up = (side * _MM_PER_INCH for side in figure.get_size_inches())
+    figure.text(1 - 0.4 / across, 1.5 / up, words, rotation=90, ha="right", va="bottom", fontsize=5.5, color=MUTED)
+
+
+@functools.cache
+def font(size: float, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """The type of the figures for pictures made of pixels, ``size`` in pixels; it comes with matplotlib, everywhere."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name), size)
+
+
+def svg_bytes(figure: Figure) -> bytes:
+    """The figure as SVG, text as outlines; no date and no random id."""
+    return _saved(figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None}, dpi=PNG_DPI)
+
+
+def pdf_bytes(figure: Figure) -> bytes:
+    """The figure as vector PDF with embedded type; no date."""
+    return _saved(figure, "pdf", {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None}, dpi=PNG_DPI)
+
+
+def png_bytes(figure: Figure, *, dpi: int = PNG_DPI) -> bytes:
+    """The figure as PNG."""
+    return _saved(figure, "png", {"Software": None}, dpi=dpi)
+
+
+def _saved(figure: Figure, kind: str, metadata: dict[str, None], *, dpi: int) -> bytes:
+    buffer = io.BytesIO()
+    with drawing(), warnings.catch_warnings():
+        # A site's name in Hangul is drawn as empty boxes; the page beside the figure has it in full.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+    return buffer.getvalue()

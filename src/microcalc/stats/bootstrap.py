@@ -1,0 +1,219 @@
+"""Bootstrap limits: of the ROC curve, of its area, and of fractions; by image (the paper's way) or by patient.
+
+How replicates are drawn is in `replicates`. Limits are percentiles (R's type 7).
+
+Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from microcalc.errors import StatisticsError
+from microcalc.stats.inputs import (
+    FloatArray,
+    IntArray,
+    checked_confidence,
+    checked_labels,
+    checked_scores,
+)
+from microcalc.stats.replicates import Descending, Resampling, resampling, weighted_sums
+from microcalc.stats.roc import roc_curve
+
+__all__ = [
+    "GRID_POINTS",
+    "BootstrapInterval",
+    "RocBand",
+    "bootstrap_auc",
+    "bootstrap_fractions",
+    "roc_band",
+]
+
+GRID_POINTS = 101
+"""Points of an ROC band: every whole percent of 1 - specificity."""
+
+
+@dataclass(frozen=True)
+class BootstrapInterval:
+    """Percentile limits of k quantities; NaN and a reason where they are undefined.
+
+    Attributes:
+        estimate, low, high: (k,).
+        used: (k,) replicates in which the quantity was defined.
+        replicates: all.
+        by: ``image`` or ``patient``.
+        reason: why everything is NaN.
+    """
+
+    estimate: FloatArray
+    low: FloatArray
+    high: FloatArray
+    used: IntArray
+    replicates: int
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class RocBand:
+    """Pointwise limits of an ROC curve; replicate curves are joined by straight lines, as the curve itself.
+
+    Attributes:
+        false_positive_rate: (g,) the grid.
+        sensitivity, low, high: (g,) the curve of the data and the percentile limits.
+        auc_low, auc_high: limits of the area from the same replicates.
+        used, replicates: replicates in which both classes were drawn, and all.
+        confidence: level of the limits.
+        by: ``image`` or ``patient``.
+        reason: why the limits are NaN; empty where they are not.
+    """
+
+    false_positive_rate: FloatArray
+    sensitivity: FloatArray
+    low: FloatArray
+    high: FloatArray
+    auc_low: float
+    auc_high: float
+    used: int
+    replicates: int
+    confidence: float
+    by: str
+    reason: str = ""
+
+
+def bootstrap_auc(
+    y_true: ArrayLike,
+    scores: ArrayLike,
+    *,
+    clusters: ArrayLike | None = None,
+    replicates: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> BootstrapInterval:
+    """Percentile limits of the area under the ROC curve of each model.
+
+    Args:
+        y_true: (n,) 0 benign, 1 malignant.
+        scores: (n,) or (n, k).
+        clusters, replicates, seed: see `resampling`.
+        confidence: level of the limits.
+
+    Raises:
+        StatisticsError: as `resampling`, or scores that are not finite.
+    """
+    malignant = checked_labels(y_true)
+    table = checked_scores(scores, images=malignant.size)
+    plan = resampling(malignant, clusters=clusters, replicates=replicates, seed=seed)
+    curves = [Descending.of(malignant, table[:, j]) for j in range(table.shape[1])]
+    areas = [np.column_stack([_areas(*curve.counts(w)) for curve in curves]) for w in plan.weights()]
+    ones = np.ones((1, malignant.size), dtype=np.int64)
+    estimate = np.array([_areas(*curve.counts(ones))[0] for curve in curves])
+    return _interval(estimate, np.concatenate(areas), plan, confidence)
+
+
+def bootstrap_fractions(
+    y_true: ArrayLike, enters: ArrayLike, hits: ArrayLike, plan: Resampling, *, confidence: float = 0.95
+) -> BootstrapInterval:
+    """Percentile limits of fractions such as sensitivity or PPV.
+
+    Args:
+        y_true: (n,) 0 benign, 1 malignant; only its length is used.
+        enters: (n, q) whether an image enters the denominator.
+        hits: (n, q) whether it enters the numerator; only where it enters the denominator.
+        plan: from `resampling`, made for the same images.
+        confidence: level of the limits.
+
+    Returns:
+        Limits of the q fractions; a fraction of 0 or 1 has none, for every replicate would repeat it.
+
+    Raises:
+        StatisticsError: shapes that differ.
+    """
+    images = checked_labels(y_true).size
+    below = np.asarray(enters, dtype=np.float64)
+    above = np.asarray(hits, dtype=np.float64) * below
+    if below.ndim != 2 or below.shape[0] != images or above.shape != below.shape or plan.images != images:
+        raise StatisticsError(f"fractions need (n, q) entries for each of {images} images; shape {below.shape} came")
+    sums = weighted_sums(np.hstack([above, below]), plan)
+    replicates = _divide(sums[:, : above.shape[1]], sums[:, above.shape[1] :])
+    estimate = _divide(above.sum(axis=0), below.sum(axis=0))
+    result = _interval(estimate, replicates, plan, confidence)
+    inside = (estimate > 0) & (estimate < 1)
+    low, high = np.where(inside, result.low, np.nan), np.where(inside, result.high, np.nan)
+    return BootstrapInterval(estimate, low, high, result.used, plan.replicates, plan.by, result.reason)
+
+
+def roc_band(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    *,
+    grid: ArrayLike | None = None,
+    plan: Resampling | None = None,
+    confidence: float = 0.95,
+) -> RocBand:
+    """Pointwise bootstrap limits of the ROC curve of one model (Figure 1b of the paper).
+
+    Where a replicate rises straight up at a grid point, the upper end counts, as in the curve itself.
+
+    Args:
+        y_true: (n,) 0 benign, 1 malignant.
+        y_score: (n,).
+        grid: (g,) values of 1 - specificity; default every whole percent.
+        plan: from `resampling`; default 1,000 replicates by image, seed 0.
+        confidence: level of the limits.
+
+    Raises:
+        StatisticsError: labels or scores that are not usable, or a plan made for other images.
+    """
+    malignant = checked_labels(y_true)
+    score = checked_scores(y_score, images=malignant.size)[:, 0]
+    plan = plan or resampling(malignant)
+    if plan.images != malignant.size:
+        raise StatisticsError(f"the plan was made for {plan.images} images; {malignant.size} came")
+    at = np.linspace(0, 1, GRID_POINTS) if grid is None else np.asarray(grid, dtype=np.float64)
+    curve = roc_curve(malignant, score)
+    if curve.reason:
+        nothing = np.full(at.size, np.nan)
+        nan = float("nan")
+        return RocBand(at, nothing, nothing, nothing, nan, nan, 0, plan.replicates, confidence, plan.by, curve.reason)
+    descending = Descending.of(malignant, score)
+    curves, areas = [], []
+    for weights in plan.weights():
+        tp, fp = descending.counts(weights)
+        areas.append(_areas(tp, fp))
+        curves.append(_interpolate(tp, fp, at))
+    kept = np.isfinite(np.concatenate(areas))
+    tails = [(1 - checked_confidence(confidence)) / 2, (1 + confidence) / 2]
+    low, high = np.quantile(np.concatenate(curves)[kept], tails, axis=0)
+    auc_low, auc_high = np.quantile(np.concatenate(areas)[kept], tails)
+    own = np.interp(at, curve.false_positive_rate, curve.sensitivity)
+    used = int(kept.sum())
+    return RocBand(at, own, low, high, float(auc_low), float(auc_high), used, plan.replicates, confidence, plan.by)
+
+
+def _areas(tp: IntArray, fp: IntArray) -> FloatArray:
+    doubled = ((tp[:, 1:] + tp[:, :-1]) * np.diff(fp, axis=1)).sum(axis=1)
+    return _divide(doubled, 2 * tp[:, -1] * fp[:, -1])
+
+
+def _interpolate(tp: IntArray, fp: IntArray, at: FloatArray) -> FloatArray:
+    rate, sensitivity = _divide(fp, fp[:, -1:]), _divide(tp, tp[:, -1:])
+    return np.stack([np.interp(at, x, y) for x, y in zip(rate, sensitivity, strict=True)])
+
+
+def _divide(above: FloatArray | IntArray, below: FloatArray | IntArray) -> FloatArray:
+    out = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
+    np.divide(above, below, out=out, where=below > 0)
+    return out
+
+
+def _interval(estimate: FloatArray, replicates: FloatArray, plan: Resampling, confidence: float) -> BootstrapInterval:
+    used = np.isfinite(replicates).sum(axis=0)
+    low, high = np.full(estimate.size, np.nan), np.full(estimate.size, np.nan)
+    tails = [(1 - checked_confidence(confidence)) / 2, (1 + confidence) / 2]
+    for j in np.flatnonzero((2 * used >= plan.replicates) & np.isfinite(estimate)):
+        column = replicates[:, j]
+        low[j], high[j] = np.quantile(column[np.isfinite(column)], tails)
+    reason = "" if np.isfinite(low).any() else "undefined in the data or in more than half of the replicates"
+    return BootstrapInterval(estimate, low, high, used.astype(np.int64), plan.replicates, plan.by, reason)

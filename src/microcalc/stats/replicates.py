@@ -1,0 +1,147 @@
+"""Bootstrap replicates as weights: how often each image was drawn, by image or by patient.
+
+All replicates of a statistic are computed together from these weights, in pieces so that memory stays linear in the
+number of images. Images are drawn within their class. Patients are drawn with all their images, within two strata:
+those with a malignant image and those without. Limits made from replicates are in `bootstrap`.
+
+Source: Field and Welsh, J R Stat Soc B 69:369 (2007) on drawing clusters.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from microcalc.errors import StatisticsError
+from microcalc.stats.inputs import BoolArray, FloatArray, IntArray, checked_clusters, checked_labels
+
+__all__ = ["Descending", "Resampling", "resampling", "weighted_sums"]
+
+_CHUNK = 1 << 22
+"""Weights held at once; keeps the memory linear in the number of images."""
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How replicates are drawn.
+
+    Attributes:
+        strata: for each stratum the (c,) position of its images and the (c,) number of the unit that each belongs to.
+        images: n.
+        replicates: how many.
+        seed: of the generator; the same seed gives the same replicates, whatever the memory.
+        by: ``image`` or ``patient``.
+    """
+
+    strata: tuple[tuple[IntArray, IntArray], ...]
+    images: int
+    replicates: int
+    seed: int
+    by: str
+
+    def weights(self) -> Iterator[IntArray]:
+        """All replicates, some rows at a time: (b, n) how often each image was drawn; read only."""
+        if self.images * self.replicates <= _CHUNK:
+            yield self._kept
+        else:
+            yield from self._drawn()
+
+    @cached_property
+    def _kept(self) -> IntArray:
+        return next(self._drawn())
+
+    def _drawn(self) -> Iterator[IntArray]:
+        streams = np.random.SeedSequence(self.seed).spawn(len(self.strata))
+        generators = [np.random.default_rng(stream) for stream in streams]
+        rows = max(1, _CHUNK // self.images)
+        for start in range(0, self.replicates, rows):
+            count = min(rows, self.replicates - start)
+            out = np.empty((count, self.images), dtype=np.int64)
+            for (positions, units), generator in zip(self.strata, generators, strict=True):
+                size = int(units.max()) + 1
+                drawn = generator.integers(0, size, size=(count, size))
+                drawn += np.arange(count)[:, None] * size
+                times = np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size)
+                out[:, positions] = times[:, units]
+            out.setflags(write=False)
+            yield out
+
+
+def resampling(
+    y_true: ArrayLike, *, clusters: ArrayLike | None = None, replicates: int = 1000, seed: int = 0
+) -> Resampling:
+    """Lay out a stratified bootstrap.
+
+    Args:
+        y_true: (n,) 0 benign, 1 malignant.
+        clusters: (n,) patient of each image; without it images are drawn.
+        replicates: how many, at least 2.
+        seed: of the generator.
+
+    Raises:
+        StatisticsError: labels or clusters that are not usable, fewer than 2 replicates.
+    """
+    malignant = checked_labels(y_true)
+    if replicates < 2:
+        raise StatisticsError(f"a bootstrap needs at least 2 replicates, better 1000; {replicates} came")
+    if clusters is None:
+        group, by = np.arange(malignant.size), "image"
+    else:
+        group, by = checked_clusters(clusters, images=malignant.size), "patient"
+    with_malignant = np.bincount(group, weights=malignant) > 0
+    upper = with_malignant[group]
+    strata = tuple(_units(np.flatnonzero(part), group) for part in (upper, ~upper) if part.any())
+    return Resampling(strata, malignant.size, replicates, seed, by)
+
+
+def weighted_sums(values: FloatArray, plan: Resampling) -> FloatArray:
+    """Sum columns over the images of each replicate.
+
+    Args:
+        values: (n, q).
+        plan: made for the same images.
+
+    Returns:
+        (B, q).
+    """
+    return np.concatenate([weights.astype(np.float64) @ values for weights in plan.weights()])
+
+
+@dataclass(frozen=True)
+class Descending:
+    """Images from the highest score down, for counting positives at every cut-off of every replicate.
+
+    Attributes:
+        order: (n,) positions of the images, falling score.
+        malignant: (n,) in that order.
+        ends: (u,) where each run of equal scores ends.
+        values: (u,) the observed scores, falling.
+    """
+
+    order: IntArray
+    malignant: BoolArray
+    ends: IntArray
+    values: FloatArray
+
+    @classmethod
+    def of(cls, malignant: BoolArray, score: FloatArray) -> "Descending":
+        """Sort (n,) scores."""
+        order = np.argsort(-score)
+        ordered = score[order]
+        ends = np.append(np.flatnonzero(np.diff(ordered)), score.size - 1)
+        return cls(order, malignant[order], ends, ordered[ends])
+
+    def counts(self, weights: IntArray) -> tuple[IntArray, IntArray]:
+        """Weighted true and false positives of each replicate at each cut-off, (b, u + 1), from none to all."""
+        ordered = weights[:, self.order]
+        everything = np.cumsum(ordered, axis=1)[:, self.ends]
+        found = np.cumsum(ordered * self.malignant, axis=1)[:, self.ends]
+        zero = np.zeros((weights.shape[0], 1), dtype=np.int64)
+        return np.hstack([zero, found]), np.hstack([zero, everything - found])
+
+
+def _units(positions: IntArray, group: IntArray) -> tuple[IntArray, IntArray]:
+    _, units = np.unique(group[positions], return_inverse=True)
+    return positions, units

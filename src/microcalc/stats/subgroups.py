@@ -1,0 +1,180 @@
+"""Whether a model does as well in every group: areas by group, and a test that they are equal.
+
+Images of one patient may fall into several groups (two views of one breast), so the areas of the groups are correlated;
+their covariance is made of each patient's influence on every group's area.
+
+Source: the influence form of Obuchowski, Biometrics 53:567 (1997); chi-square test of contrasts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from microcalc.errors import StatisticsError
+from microcalc.predictions import ScoreTable
+from microcalc.stats.auc import clustered_delong, placements
+from microcalc.stats.comparison import singular_columns
+from microcalc.stats.inputs import BoolArray, FloatArray, checked_clusters
+
+__all__ = ["InteractionTest", "SubgroupAuc", "Subgroups", "subgroups"]
+
+SMALLEST_CLASS = 10
+"""A group with fewer images of either class is marked as too small and left out of the test."""
+
+
+@dataclass(frozen=True)
+class SubgroupAuc:
+    """One model in one group; limits are patient-clustered.
+
+    Attributes:
+        model, group: names.
+        images, patients, malignant, benign: who is in the group.
+        auc, standard_error, low, high: NaN where ``reason`` says why.
+        too_small: fewer than ten images of a class.
+        reason: why something is NaN.
+    """
+
+    model: str
+    group: str
+    images: int
+    patients: int
+    malignant: int
+    benign: int
+    auc: float
+    standard_error: float
+    low: float
+    high: float
+    too_small: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class InteractionTest:
+    """Test that a model's area is the same in all groups that are large enough."""
+
+    model: str
+    groups: tuple[str, ...]
+    chi2: float
+    df: int
+    p: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Subgroups:
+    """One variable.
+
+    Attributes:
+        variable: its name.
+        rows: every model in every group.
+        interactions: one test per model.
+        without_value: images for which the variable is not known; they are in no group.
+        warnings: plain sentences about groups that are too small.
+    """
+
+    variable: str
+    rows: tuple[SubgroupAuc, ...]
+    interactions: tuple[InteractionTest, ...]
+    without_value: int
+    warnings: tuple[str, ...]
+
+
+def subgroups(
+    table: ScoreTable, values: ArrayLike, *, variable: str, smallest: int = SMALLEST_CLASS, confidence: float = 0.95
+) -> Subgroups:
+    """Judge every model in every group of a variable.
+
+    Args:
+        table: scores of the test set.
+        values: (n,) group of each image as text; empty where it is not known.
+        variable: name of the variable.
+        smallest: fewest images of each class that make a group large enough.
+        confidence: level of the limits.
+
+    Raises:
+        StatisticsError: another number of values than of images.
+    """
+    group = np.asarray(values, dtype=object)
+    if group.shape != table.y_true.shape:
+        raise StatisticsError(f"{variable} needs a value for each of {table.y_true.size} images; {group.shape} came")
+    names = sorted({str(value) for value in group if value != ""}, key=_natural)
+    inside = {name: group == name for name in names}
+    rows = [row for name in names for row in _rows(table, name, inside[name], smallest, confidence)]
+    enough = [name for name in names if not _too_small(table.y_true[inside[name]], smallest)]
+    tests = [_interaction(table, j, [(name, inside[name]) for name in enough]) for j in range(len(table.models))]
+    warnings = [
+        f"{variable} {name}: {int(table.y_true[inside[name]].sum())} malignant and"
+        f" {int((1 - table.y_true[inside[name]]).sum())} benign images are too few to say anything"
+        for name in names
+        if name not in enough
+    ]
+    return Subgroups(variable, tuple(rows), tuple(tests), int((group == "").sum()), tuple(warnings))
+
+
+def _rows(table: ScoreTable, name: str, inside: BoolArray, smallest: int, confidence: float) -> list[SubgroupAuc]:
+    y, patients = table.y_true[inside], table.patients[inside]
+    result = clustered_delong(y, table.scores[inside], patients, confidence=confidence)
+    return [
+        SubgroupAuc(
+            model=model,
+            group=name,
+            images=y.size,
+            patients=len(set(patients)),
+            malignant=result.malignant,
+            benign=result.benign,
+            auc=float(result.auc[j]),
+            standard_error=float(result.standard_error[j]),
+            low=float(result.low[j]),
+            high=float(result.high[j]),
+            too_small=_too_small(y, smallest),
+            reason=result.reasons[j],
+        )
+        for j, model in enumerate(table.models)
+    ]
+
+
+def _interaction(table: ScoreTable, model: int, groups: Sequence[tuple[str, BoolArray]]) -> InteractionTest:
+    names, name = tuple(group for group, _ in groups), table.models[model]
+    if len(groups) < 2:
+        return InteractionTest(name, names, np.nan, 0, np.nan, "fewer than two groups are large enough")
+    codes = checked_clusters(table.patients, images=table.y_true.size)
+    count = int(codes.max()) + 1
+    areas, influence = np.empty(len(groups)), np.zeros((count, len(groups)))
+    for g, (_, inside) in enumerate(groups):
+        malignant = table.y_true[inside] == 1
+        areas[g], per_image = _influence(malignant, table.scores[inside, model])
+        influence[:, g] = np.bincount(codes[inside], weights=per_image, minlength=count)
+    df = len(groups) - 1
+    contrast = np.hstack([-np.ones((df, 1)), np.eye(df)])
+    spread = contrast @ (influence.T @ influence * count / (count - 1)) @ contrast.T
+    singular = singular_columns(spread, names)
+    if singular:
+        return InteractionTest(name, names, np.nan, df, np.nan, f"no variance between {', '.join(singular)}")
+    delta = contrast @ areas
+    chi2 = float(delta @ np.linalg.solve(spread, delta))
+    return InteractionTest(name, names, chi2, df, float(special.chdtrc(df, chi2)))
+
+
+def _influence(malignant: BoolArray, score: FloatArray) -> tuple[float, FloatArray]:
+    below, above = placements(malignant, score)
+    m, n = below.size, above.size
+    area = int(below.sum()) / (2 * m * n)
+    out = np.empty(malignant.size)
+    out[malignant] = (below / (2 * n) - area) / m
+    out[~malignant] = (above / (2 * m) - area) / n
+    return area, out
+
+
+def _too_small(y: np.ndarray[tuple[int], np.dtype[np.int64]], smallest: int) -> bool:
+    malignant = int(y.sum())
+    return min(malignant, y.size - malignant) < smallest
+
+
+def _natural(name: str) -> tuple[float, str]:
+    try:
+        return float(name), name
+    except ValueError:
+        return float("inf"), name

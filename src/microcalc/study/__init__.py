@@ -1,0 +1,65 @@
+"""The whole study in one call: plan, jobs, results.
+
+`plan` works out what is to be done, `jobs` does it, `results` judges and shows it, `folder` keeps the record. Needs
+the packages of the extra `train`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from microcalc.cohort.storage import write_atomically
+from microcalc.learn.job import Job, Progress, Report
+from microcalc.stats import Table1
+from microcalc.study.folder import StudyFolder, open_study
+from microcalc.study.jobs import run_job, run_jobs
+from microcalc.study.plan import Estimate, Plan, StudyOptions, estimate, make_plan, run_name
+from microcalc.study.results import write_results
+
+__all__ = [
+    "Estimate",
+    "Job",
+    "Plan",
+    "Progress",
+    "Report",
+    "StudyFolder",
+    "StudyOptions",
+    "estimate",
+    "make_plan",
+    "run_job",
+    "run_jobs",
+    "run_name",
+    "run_study",
+]
+
+
+def run_study(plan: Plan, out: Path, *, report: Report, say: Callable[[str], None]) -> list[Table1]:
+    """Carry out a study, or what is left of it, and write its results.
+
+    Args:
+        plan: from `make_plan`.
+        out: folder of the study, new or of this very study.
+        report: told of every step of every job.
+        say: told one line for each stage.
+
+    Returns:
+        Table 1 of each run.
+
+    Raises:
+        StudyError: the folder holds another study, or another process works in it.
+        MicrocalcError: see `learn.train.train`.
+    """
+    with open_study(out) as folder:
+        folder.check_fits(plan.protocol, plan.identity)
+        folder.begin(plan.protocol, plan.identity, plan.options.machine)
+        sets = plan.cohort.table.assign(split=plan.split.split)[["image_id", "patient_id", "split"]]
+        write_atomically(folder.split, sets.to_csv(index=False, lineterminator="\n").encode())
+        finished: list[str] = []
+
+        def done(job: Job) -> None:
+            finished.append(f"{job.run}/{job.network}")
+            folder.update(finished=sorted(finished))
+
+        run_jobs(plan.jobs, processes=plan.options.processes, report=report, finished=done)
+        tables = write_results(plan, folder, say)
+        folder.update(complete=True)
+        return tables

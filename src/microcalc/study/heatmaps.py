@@ -1,0 +1,124 @@
+"""Heatmaps of a finished study: which images are shown, and how well the phantoms' lesions are met.
+
+The maps come with the scores (`learn.predict`); here they are enlarged to the ROI and given to the report. For each
+network and each of TP, FN, TN, FP the images with the most extreme probabilities are shown: the most confident
+successes and the worst failures. No picture is drawn here.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from microcalc.cohort import ROI_SIDE, read_roi
+from microcalc.learn.gradcam import heatmaps
+from microcalc.learn.job import Job
+from microcalc.learn.localisation import pointing_hit, share_inside
+from microcalc.learn.predict import Scores, read_scores
+from microcalc.report.content import HeatmapExample, HeatmapPanel, LocalisationRow, Outcome
+from microcalc.stats import OperatingPoint
+from microcalc.study.plan import Plan
+from microcalc.vocabulary import BENIGN, MALIGNANT
+
+__all__ = ["heatmap_panel", "localisation"]
+
+_CHUNK = 32
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    outcome: Outcome
+    position: int
+
+
+def heatmap_panel(plan: Plan, job: Job, point: OperatingPoint) -> HeatmapPanel:
+    """Examples of one network at its cut-off, each explained for the class that it was called.
+
+    Args:
+        plan: of the study.
+        job: of the network; it is finished.
+        point: cut-off and who chose it.
+    """
+    scores = read_scores(job.folder)
+    examples = [_example(plan, job, scores, chosen) for chosen in _choose(plan, job, scores, point.cutoff)]
+    folder = f"heatmaps/{job.run}/{job.network}"
+    return HeatmapPanel(job.network, tuple(examples), point.cutoff, point.chosen_on, folder)
+
+
+def _choose(plan: Plan, job: Job, scores: Scores, cutoff: float) -> Iterator[_Chosen]:
+    """Of each outcome, the test images whose probability lies furthest from the cut-off."""
+    in_test = np.isin(scores.rows, job.images.test)
+    label, called = job.images.labels[scores.rows], scores.probability > cutoff
+    groups = {
+        Outcome.TP: (label == MALIGNANT) & called,
+        Outcome.FN: (label == MALIGNANT) & ~called,
+        Outcome.TN: (label == BENIGN) & ~called,
+        Outcome.FP: (label == BENIGN) & called,
+    }
+    for outcome, members in groups.items():
+        positions = np.flatnonzero(members & in_test)
+        sign = -1 if outcome in (Outcome.TP, Outcome.FP) else 1
+        order = np.argsort(sign * scores.probability[positions], kind="stable")
+        for position in positions[order][: plan.protocol.evaluation.heatmap_examples]:
+            yield _Chosen(outcome, int(position))
+
+
+def _example(plan: Plan, job: Job, scores: Scores, chosen: _Chosen) -> HeatmapExample:
+    row = int(scores.rows[chosen.position])
+    image_id = str(plan.cohort.table["image_id"].iloc[row])
+    explained = MALIGNANT if chosen.outcome in (Outcome.TP, Outcome.FP) else BENIGN
+    return HeatmapExample(
+        outcome=chosen.outcome,
+        image_id=image_id,
+        label=int(job.images.labels[row]),
+        probability=float(scores.probability[chosen.position]),
+        original=read_roi(plan.cohort.image_path(image_id)),
+        heatmap=_enlarged(job, scores.maps[chosen.position : chosen.position + 1, explained])[0],
+        explained=explained,
+        mask=_mask(plan, image_id),
+    )
+
+
+def localisation(plan: Plan, job: Job) -> tuple[LocalisationRow, ...]:
+    """How well one network's heatmaps meet the lesions of the test phantoms, each explained for its true class.
+
+    Empty where the cohort holds no masks.
+    """
+    scores = read_scores(job.folder)
+    table, rows = plan.cohort.table, []
+    for label, group in ((MALIGNANT, "malignant"), (BENIGN, "benign")):
+        positions = np.flatnonzero(np.isin(scores.rows, job.images.test) & (job.images.labels[scores.rows] == label))
+        shares, expected, hits, judged = [], [], 0, 0
+        for start in range(0, len(positions), _CHUNK):
+            part = positions[start : start + _CHUNK]
+            for position, heatmap in zip(part, _enlarged(job, scores.maps[part, label]), strict=True):
+                mask = _mask(plan, str(table["image_id"].iloc[int(scores.rows[position])]))
+                if mask is None:
+                    continue
+                judged += 1
+                shares.append(share_inside(heatmap, mask))
+                expected.append(float(mask.mean()))
+                hits += pointing_hit(heatmap, mask)
+        if judged:
+            rows.append(LocalisationRow(job.network, judged, _mean(shares), _mean(expected), hits, group))
+    return tuple(rows)
+
+
+def _mean(values: list[float]) -> float:
+    """Mean of what is defined; an empty heatmap has no share."""
+    defined = [v for v in values if not math.isnan(v)]
+    return sum(defined) / len(defined) if defined else math.nan
+
+
+def _enlarged(job: Job, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    side = job.protocol.image.crop or ROI_SIDE
+    enlarged: NDArray[np.float32] = heatmaps(torch.from_numpy(maps), side=side, roi_side=ROI_SIDE).numpy()
+    return enlarged
+
+
+def _mask(plan: Plan, image_id: str) -> NDArray[np.bool_] | None:
+    path = plan.cohort.folder / "masks" / f"{image_id}.png"
+    return read_roi(path) > 0 if path.exists() else None

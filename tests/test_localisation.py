@@ -1,0 +1,72 @@
+"""Mass inside a mask and the pointing game, on maps that can be counted by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from microcalc.errors import StatisticsError
+from microcalc.learn.localisation import pointing_hit, share_inside
+
+MASK = np.zeros((40, 40), dtype=bool)
+MASK[10:20, 10:20] = True
+
+
+def spot(row, column, value=1.0):
+    heatmap = np.zeros((40, 40))
+    heatmap[row, column] = value
+    return heatmap
+
+
+def test_the_share_of_an_even_heatmap_is_the_share_of_the_area():
+    assert share_inside(np.ones((40, 40)), MASK) == pytest.approx(100 / 1600)
+
+
+def test_the_share_counts_mass():
+    assert share_inside(spot(12, 12, 3.0) + spot(30, 30, 1.0), MASK) == pytest.approx(0.75)
+
+
+def test_the_share_of_nothing_is_undefined():
+    assert math.isnan(share_inside(np.zeros((40, 40)), MASK))
+
+
+def test_masks_of_0_and_255_are_masks():
+    assert share_inside(spot(12, 12), MASK.astype(np.uint8) * 255) == 1.0
+
+
+def test_float32_mass_is_summed_in_float64():
+    assert share_inside(np.full((4096, 1024), 0.1, np.float32), np.ones((4096, 1024), bool)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "hit"), [(15, 15, True), (10, 10, True), (24, 15, True), (25, 15, False), (22, 23, True)]
+)
+def test_pointing_allows_a_miss_of_five_pixels(row, column, hit):
+    # The mask ends at 19; row 24 is 5 away, row 25 is 6; (22, 23) is at distance 5 = hypot(3, 4) of its corner.
+    assert pointing_hit(spot(row, column), MASK, tolerance_pixels=5) is hit
+
+
+def test_pointing_at_the_mask_needs_no_tolerance():
+    assert pointing_hit(spot(19, 19), MASK, tolerance_pixels=0)
+    assert not pointing_hit(spot(20, 20), MASK, tolerance_pixels=0)
+
+
+def test_a_plateau_points_with_its_middle():
+    plateau = np.zeros((40, 40))
+    plateau[0:31, 15] = 1.0  # from the border to beyond the mask; its middle, row 15, is inside
+    assert pointing_hit(plateau, MASK, tolerance_pixels=0)
+
+
+def test_a_heatmap_of_zeros_and_an_empty_mask_are_misses():
+    assert not pointing_hit(np.zeros((40, 40)), MASK)
+    assert not pointing_hit(spot(1, 1), np.zeros((40, 40), bool))
+
+
+@pytest.mark.parametrize("measure", [share_inside, pointing_hit])
+def test_what_is_no_heatmap_is_refused(measure):
+    with pytest.raises(StatisticsError, match=r"got \(4, 4\) and \(40, 40\)"):
+        measure(np.ones((4, 4)), MASK)
+    with pytest.raises(StatisticsError, match="finite and not negative"):
+        measure(spot(1, 1, -1.0), MASK)
+    with pytest.raises(StatisticsError, match="finite and not negative"):
+        measure(spot(1, 1, np.nan), MASK)
