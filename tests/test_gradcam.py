@@ -73,10 +73,11 @@ def test_the_grad_cam_library_gives_the_same_map(network, views, library, target
     assert float(theirs.max()) > 0
     assert bool(((ours - theirs).abs() <= tolerance).all())
     assert bool(((by_gradient - theirs).abs() <= tolerance).all())
-    # Its picture is stretched to a minimum of 0 as well; where ours has one, both are the same.
+    # Its picture is stretched to a minimum of 0 as well; where ours has one, both are the same, up to the
+    # rounded interpolation weights of its image library.
     touching_zero = ours.amin(dim=(1, 2)) == 0
     enlarged = heatmaps(ours, side=views.shape[-1])
-    torch.testing.assert_close(enlarged[touching_zero], scaled[touching_zero], rtol=0, atol=1e-4)
+    torch.testing.assert_close(enlarged[touching_zero], scaled[touching_zero], rtol=0, atol=1e-3)
 
 
 def test_each_image_may_have_its_own_target(network, views):

@@ -81,7 +81,7 @@ def _lesions(evidence: Evidence) -> Iterator[Finding]:
     twice = [f"{lesion} of patient {patient}" for patient, lesion in labels.index[labels > 1]]
     if twice:
         yield _error(
-            "lesion-labels", f"a lesion must have one label; {_count(twice, 'lesion')} have two: {_some(twice)}"
+            "lesion-labels", f"a lesion must have one label; {_count(twice, 'lesion')} with two: {_some(twice)}"
         )
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "in_order",
     "read_grey",
     "read_roi",
+    "require_side",
     "sha256_of_file",
     "to_sixteen_bits",
 ]
@@ -191,8 +192,19 @@ def _check_size(image: ImageFile, name: str, side: int | None) -> None:
         raise ImageError(
             f"{name}: an image may have at most {MAX_PIXELS:,} pixels; it has {rows} rows x {columns} columns"
         )
-    if side is not None and (rows, columns) != (side, side):
-        raise ImageError(f"{name}: a ROI image must have {side} rows x {side} columns; it has {rows} x {columns}")
+    if side is not None:
+        require_side((rows, columns), name, side=side)
+
+
+def require_side(shape: tuple[int, ...], name: str, *, side: int = ROI_SIDE) -> None:
+    """Refuse an image that is not ``side`` rows x ``side`` columns.
+
+    Raises:
+        ImageError: names the image and its size.
+    """
+    if shape != (side, side):
+        found = " x ".join(map(str, shape))
+        raise ImageError(f"{name}: a ROI image must have {side} rows x {side} columns; it has {found}")
 
 
 def _check_grey(image: ImageFile, bits: int, name: str) -> None:

@@ -311,17 +311,17 @@ def _refuse_poor_sets(images: Images, draft: Draft, by: str) -> None:
 
 def _general_warnings(images: Images, draft: Draft, settings: SplitSettings, by: str) -> list[str]:
     total, tested, validated = len(images.label), int(draft.test.sum()), int(draft.validation.sum())
-    shares = []
+    sets = []
     if by in ("date", "patient"):
-        shares.append(
-            ("validation", "images outside the test set", validated / (total - tested), settings.validation_fraction)
+        sets.append(
+            ("validation", "images outside the test set", validated, total - tested, settings.validation_fraction)
         )
         if settings.test_from is None or by == "patient":
-            shares.append(("test", "images", tested / total, settings.test_fraction))
+            sets.append(("test", "images", tested, total, settings.test_fraction))
     out = [
-        f"The {name} set has {share:.1%} of the {whole}; {wanted:.1%} were asked for, but patients stay whole."
-        for name, whole, share, wanted in shares
-        if abs(share - wanted) > _TOLERANCE
+        f"The {name} set has {held / whole:.1%} of the {what}; {wanted:.1%} were asked for, but patients stay whole."
+        for name, what, held, whole, wanted in sets
+        if abs(held - wanted * whole) > _TOLERANCE * whole + 1  # one image: both classes are rounded
     ]
     if len(images.patient_names) == total:
         out.append(

@@ -20,17 +20,25 @@ from microcalc.errors import MicrocalcError
 __all__ = ["cached_array", "explained_write_errors", "sha256_of_file", "write_atomically"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_UNWRITABLE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+)
 _ZEROS = bytes(1 << 20)
 
 
 @contextmanager
 def explained_write_errors(target: Path, *, way_out: str) -> Iterator[None]:
-    """Turn a full disk or a read-only folder into an error that says so.
+    """Turn a full disk, or a folder that cannot be written, into an error that says so.
 
     Args:
         target: what is being written.
-        way_out: what to do where the folder is read-only.
+        way_out: what to do where the folder cannot be written.
 
     Raises:
         MicrocalcError: the disk is full, or the folder cannot be written.
@@ -43,7 +51,7 @@ def explained_write_errors(target: Path, *, way_out: str) -> Iterator[None]:
                 f"{target}: the disk is full ({error.strerror}); nothing half-written is left. "
                 "Free some space and start again"
             ) from error
-        if error.errno in _FORBIDDEN:
+        if error.errno in _UNWRITABLE:
             raise MicrocalcError(f"{target}: cannot be written ({error.strerror}); {way_out}") from error
         raise
 
@@ -97,7 +105,7 @@ def cached_array(
     if found is not None:
         return found
     prefix = key.rpartition("-")[0] or key
-    with explained_write_errors(path, way_out="give another folder for the cache"):
+    with explained_write_errors(path, way_out="give another folder for the cache (--cache DIR)"):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{prefix}.lock"):
             found = _open_cached(path, shape, dtype)

@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from microcalc.cohort.images import (
     ROI_SIDE,
     encode_png,
     fit_to_square,
     in_order,
     read_grey,
+    require_side,
     to_sixteen_bits,
 )
 from microcalc.cohort.rows import label_of
@@ -92,7 +90,7 @@ class Gathering:
 
 @dataclass(frozen=True)
 class _Picture:
-    """A prepared image, or why there is none."""
+    """A prepared image, or why there is none (``code`` and ``fault``)."""
 
     candidate: Candidate
     png: bytes = b""
@@ -100,6 +98,7 @@ class _Picture:
     brightest: int = 0
     padded: bool = False
     cropped: bool = False
+    code: str = ""
     fault: str = ""
 
 
@@ -173,7 +172,7 @@ def gather(gathering: Gathering, out: Path, settings: IntakeSettings, *, progres
         for done, picture in enumerate(pictures, start=1):
             if picture.fault:
                 name = str(picture.candidate.row["image_id"])
-                left_out.append(Verdict(picture.candidate.source, False, "bad-image", picture.fault, name))
+                left_out.append(Verdict(picture.candidate.source, False, picture.code, picture.fault, name))
             elif settings.skip_bad or not left_out:
                 writer.add_encoded(_row(picture), picture.png)
                 tally.count(picture)
@@ -188,18 +187,20 @@ def gather(gathering: Gathering, out: Path, settings: IntakeSettings, *, progres
 
 
 def _picture(candidate: Candidate, settings: IntakeSettings) -> _Picture:
+    code = "bad-image"
     try:
-        stored = read_grey(candidate.path, side=None if settings.fit else ROI_SIDE)
+        stored = read_grey(candidate.path, side=None)
+        code = "wrong-size"
+        if not settings.fit:
+            require_side(stored.shape, str(candidate.path))
+        code = "grey-values"
         pixels = to_sixteen_bits(stored, stored_bits=settings.stored_bits)
-        fitted, padded = fit_to_square(pixels) if settings.fit else (pixels, False)
+        code = "wrong-size"
+        fitted, padded = fit_to_square(pixels)
     except ImageError as error:
-        return _Picture(candidate, fault=str(error).removeprefix(f"{candidate.path}: "))
+        return _Picture(candidate, code=code, fault=str(error).removeprefix(f"{candidate.path}: "))
     cropped = max(stored.shape) > ROI_SIDE
-    return _Picture(candidate, encode_png(fitted), stored.itemsize * 8, _brightest(stored), padded, cropped)
-
-
-def _brightest(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> int:
-    return int(pixels.max())
+    return _Picture(candidate, encode_png(fitted), stored.itemsize * 8, int(stored.max()), padded, cropped)
 
 
 def _row(picture: _Picture) -> dict[str, object]:

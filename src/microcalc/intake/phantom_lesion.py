@@ -42,7 +42,7 @@ class Arrangement:
 
     Attributes:
         centres: (n, 3) mm, one calcification each.
-        sizes: (n,) mm, largest diameter.
+        sizes: (n,) mm, diameter of the ball around it.
         contrasts: (n,) grey levels at full thickness.
         owner: (k,) which calcification each capsule belongs to, ascending.
         starts, ends: (k, 3) mm, the ends of each capsule's axis, relative to its calcification's centre.
@@ -102,7 +102,7 @@ class Sighting:
     Attributes:
         index: (m,) which calcifications of the arrangement.
         centres: (m, 2) row and col in pixels.
-        sizes: (m,) pixels, largest diameter in the breast's plane.
+        sizes: (m,) pixels, magnified.
         contrasts: (m,) grey levels.
     """
 
@@ -141,7 +141,9 @@ def _regional(rng: np.random.Generator, n: int) -> Placement:
 
 def _diffuse(rng: np.random.Generator, n: int) -> Placement:
     """All over the image and beyond."""
-    return rng.uniform(-19.0, 19.0, (n, 3)), _ductal(rng, n, 0.6)
+    points = rng.uniform(-19.0, 19.0, (n, 3))
+    points[:3] *= 0.25  # so that no view is empty, however magnified
+    return points, _ductal(rng, n, 0.6)
 
 
 def _linear(rng: np.random.Generator, n: int) -> Placement:
@@ -200,7 +202,7 @@ def _string(rng: np.random.Generator, start: Points, direction: Points, n: int) 
 
 @dataclass(frozen=True)
 class _Capsules:
-    """Capsules of n calcifications of unit size: c each; arrays (n, c, 3) and (n, c)."""
+    """Capsules of n calcifications, c each, brought to size later; arrays (n, c, 3) and (n, c)."""
 
     starts: Points
     ends: Points
@@ -216,15 +218,15 @@ def _balls(rng: np.random.Generator, tangents: Points) -> _Capsules:
 def _lumps(rng: np.random.Generator, tangents: Points) -> _Capsules:
     """Coarse heterogeneous: several thick pieces grown together."""
     n = len(tangents)
-    middle = _unit(rng.standard_normal((n, 5, 3))) * rng.uniform(0.10, 0.30, (n, 5, 1))
+    middle = _unit(rng.standard_normal((n, 5, 3))) * rng.uniform(0.14, 0.26, (n, 5, 1))
     half = 0.08 * rng.standard_normal((n, 5, 3))
-    return _Capsules(middle - half, middle + half, rng.uniform(0.14, 0.26, (n, 5)))
+    return _Capsules(middle - half, middle + half, rng.uniform(0.17, 0.27, (n, 5)))
 
 
 def _shards(rng: np.random.Generator, tangents: Points) -> _Capsules:
     """Fine pleomorphic: crushed stone, no two alike."""
     n = len(tangents)
-    middle = _unit(rng.standard_normal((n, 3, 3))) * rng.uniform(0.05, 0.30, (n, 3, 1))
+    middle = _unit(rng.standard_normal((n, 3, 3))) * rng.uniform(0.05, 0.28, (n, 3, 1))
     half = 0.12 * rng.standard_normal((n, 3, 3))
     return _Capsules(middle - half, middle + half, rng.uniform(0.08, 0.24, (n, 3)))
 
@@ -234,8 +236,8 @@ def _casts(rng: np.random.Generator, tangents: Points) -> _Capsules:
     n = len(tangents)
     bend = 0.10 * rng.standard_normal((n, 3))
     along = _unit(tangents + 0.25 * rng.standard_normal((n, 3)))
-    starts = np.stack([-0.5 * along, bend], axis=1)
-    ends = np.stack([bend, 0.5 * along], axis=1)
+    starts = np.stack([-0.42 * along, bend], axis=1)
+    ends = np.stack([bend, 0.42 * along], axis=1)
     return _Capsules(starts, ends, rng.uniform(0.13, 0.19, (n, 2)))
 
 
@@ -263,7 +265,8 @@ def arrange(lesion: Lesion, rng: np.random.Generator) -> Arrangement:
     sizes = np.clip(lesion.size_mm * spread, SMALLEST_MM, LARGEST_MM)
     brightness = (sizes / lesion.size_mm) ** 0.7 * np.exp(lesion.size_variation * 0.5 * rng.standard_normal(n))
     shape = _SHAPES[lesion.morphology](rng, tangents)
-    scale = sizes[:, None]
+    reach = np.maximum(np.linalg.norm(shape.starts, axis=2), np.linalg.norm(shape.ends, axis=2)) + shape.radii
+    scale = (sizes / (2 * reach.max(axis=1)))[:, None]
     return Arrangement(
         centres=centres,
         sizes=sizes,

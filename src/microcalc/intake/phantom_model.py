@@ -68,13 +68,13 @@ class _Morphology(NamedTuple):
 
 
 _MORPHOLOGY: Mapping[CalcMorphology, _Morphology] = {
-    #                                                        diffuse regional grouped linear segmental   n   size  var  contrast
+    # share, weight, (diffuse, regional, grouped, linear, segmental), number, size, size variation, contrast
     CalcMorphology.ROUND: _Morphology(0.17, -3.4, (0.20, 0.25, 0.45, 0.04, 0.06), 7, 0.44, 0.16, 7500),
     CalcMorphology.PUNCTATE: _Morphology(0.17, -2.6, (0.16, 0.22, 0.46, 0.06, 0.10), 10, 0.26, 0.10, 7500),
-    CalcMorphology.COARSE: _Morphology(0.14, -1.9, (0.08, 0.20, 0.56, 0.06, 0.10), 6, 0.60, 0.14, 9000),
+    CalcMorphology.COARSE: _Morphology(0.14, -1.9, (0.08, 0.20, 0.56, 0.06, 0.10), 6, 0.64, 0.12, 9000),
     CalcMorphology.AMORPHOUS: _Morphology(0.15, 0.3, (0.08, 0.20, 0.44, 0.10, 0.18), 60, 0.19, 0.15, 3000),
-    CalcMorphology.FINE_PLEOMORPHIC: _Morphology(0.22, 2.2, (0.02, 0.08, 0.46, 0.18, 0.26), 42, 0.36, 0.36, 8500),
-    CalcMorphology.FINE_LINEAR_BRANCHING: _Morphology(0.15, 3.4, (0.01, 0.05, 0.30, 0.32, 0.32), 44, 0.56, 0.16, 8500),
+    CalcMorphology.FINE_PLEOMORPHIC: _Morphology(0.22, 2.2, (0.02, 0.08, 0.46, 0.18, 0.26), 42, 0.40, 0.34, 8500),
+    CalcMorphology.FINE_LINEAR_BRANCHING: _Morphology(0.15, 3.4, (0.01, 0.05, 0.30, 0.32, 0.32), 44, 0.60, 0.14, 8500),
 }
 
 
@@ -97,6 +97,8 @@ _TRAIT_WEIGHT = {"number": 0.9, "size": -0.5, "size_variation": 0.4, "contrast":
 _TRAIT_SPREAD = {"number": 0.32, "size": 0.14, "size_variation": 0.30, "contrast": 0.22}
 """Natural logarithm by which one standard score changes the property."""
 
+_PROPERTY = {"number": "number", "size": "size_mm", "size_variation": "size_variation", "contrast": "contrast"}
+
 
 @dataclass(frozen=True)
 class Descriptors:
@@ -115,7 +117,7 @@ class Descriptors:
 
 @dataclass(frozen=True)
 class Lesion:
-    """One lesion, in the units of the drawing: number of calcifications, mm, grey levels of 65535."""
+    """One lesion, in the units of the drawing: number of calcifications, mm, grey levels of 65535; and its traits."""
 
     morphology: CalcMorphology
     distribution: CalcDistribution
@@ -123,6 +125,7 @@ class Lesion:
     size_mm: float
     size_variation: float
     contrast: float
+    traits: tuple[float, ...]
     probability: float
 
 
@@ -140,12 +143,17 @@ class LabelModel:
     def record(self) -> dict[str, object]:
         """The whole model in plain values, as it stands in ``cohort.json``."""
         return {
-            "formula": "logit P(malignant) = intercept + (morphology + distribution + sum(weight * trait)) / difficulty",
+            "formula": "logit P(malignant) = intercept + (morphology + distribution + sum of traits) / difficulty",
             "intercept": self.intercept,
             "difficulty": self.difficulty,
             "morphology": {m.value: p.weight for m, p in _MORPHOLOGY.items()},
             "distribution": {d.value: p.weight for d, p in _DISTRIBUTION.items()},
             "traits": dict(_TRAIT_WEIGHT),
+            "trait_meaning": "standard score: ln(property / what is usual for the pattern) / trait_spread",
+            "trait_spread": dict(_TRAIT_SPREAD),
+            "trait_limit": TRAIT_LIMIT,
+            "usual": {m.value: {t: getattr(p, _PROPERTY[t]) for t in TRAITS} for m, p in _MORPHOLOGY.items()},
+            "usual_number_factor": {d.value: p.number for d, p in _DISTRIBUTION.items()},
             "prior": {m.value: p.share for m, p in _MORPHOLOGY.items()},
             "prior_distribution": {
                 m.value: dict(zip((d.value for d in DISTRIBUTIONS), p.distributions, strict=True))
@@ -156,7 +164,7 @@ class LabelModel:
 
 
 def draw_descriptors(rng: np.random.Generator, n: int) -> Descriptors:
-    """Draw the descriptors of n lesions from the prior; traits are normal, folded back at ``TRAIT_LIMIT``."""
+    """Draw the descriptors of n lesions from the prior; traits are normal, clipped at ``TRAIT_LIMIT``."""
     shares = np.cumsum([p.share for p in _MORPHOLOGY.values()])
     morphology = np.searchsorted(shares, rng.random(n) * shares[-1], side="right")
     table = np.cumsum([p.distributions for p in _MORPHOLOGY.values()], axis=1)
@@ -205,6 +213,7 @@ def lesion_from(lesions: Descriptors, index: int, model: LabelModel) -> Lesion:
         size_mm=usual.size_mm * factor["size"],
         size_variation=usual.size_variation * factor["size_variation"],
         contrast=usual.contrast * factor["contrast"],
+        traits=tuple(lesions.traits[index].tolist()),
         probability=float(model.probability(lesions)[index]),
     )
 

@@ -5,7 +5,7 @@ column per model. What comes out is the same: a checked long table, what else is
 ordinal scales. What scores mean in words is in `microcalc.intake.scales`; no statistics here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -90,10 +90,8 @@ def read_score_file(
     """
     named = columns or ScoreColumns()
     table = read_sheet(path, sheet=sheet)
-    if {"model", "score"} <= set(table.columns):
-        read = _long(table, named, str(path))
-    else:
-        read = _wide(table, named, path)
+    long = {"model", "score"} <= set(table.columns)
+    read = _long(table, named, str(path)) if long else _wide(table, named, path)
     return _complete(read, str(path)) if complete_cases else _refuse_gaps(read, str(path))
 
 
@@ -161,7 +159,6 @@ def _long(table: pd.DataFrame, named: ScoreColumns, source: str) -> ScoreFile:
     _refuse_infinite(checked["score"], source)
     predictions = validate_predictions(checked[~gaps], source=source)
     facts = checked.drop(columns=["run", "model", "score", "label"]).drop_duplicates("image_id")
-    empty = {m: [] for m in dict.fromkeys(checked["model"])}
     return ScoreFile(predictions, _with_year(facts.reset_index(drop=True)), scales, tuple(notes))
 
 
@@ -188,7 +185,10 @@ def _wide(table: pd.DataFrame, named: ScoreColumns, path: Path) -> ScoreFile:
         table = table.assign(split=str(Split.TEST))
     labels, scales, parts = _labels(table, "label", source), {}, []
     for model in models:
-        read = read_scores(table[model], source=f"{source}, column {model}")
+        try:
+            read = read_scores(table[model], source=f"{source}, column {model}")
+        except TableError as error:
+            raise TableError(f"{error}. If {model} is no model, name the models with --models") from error
         if read.words:
             scales[model] = read.words
         parts.append(table[["image_id", "patient_id", "split"]].assign(model=model, score=read.values, label=labels))
@@ -199,3 +199,95 @@ def _wide(table: pd.DataFrame, named: ScoreColumns, path: Path) -> ScoreFile:
     predictions = validate_predictions(long[long["score"].notna()], source=source)
     facts = table.drop(columns=[*models, "label"])
     return ScoreFile(predictions, _with_year(facts), scales, tuple(notes))
+
+
+def _renamed(table: pd.DataFrame, spelled: Mapping[str, str], source: str) -> pd.DataFrame:
+    missing = [name for name in spelled.values() if name not in table]
+    if missing:
+        raise TableError(f"{source}: there is no column {missing[0]!r}; the columns are {list(table.columns)}")
+    apart = table.drop(columns=[own for own, given in spelled.items() if own in table and own != given])
+    return apart.rename(columns={given: own for own, given in spelled.items()})
+
+
+def _with_patients(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    if "patient_id" in table:
+        return table, []
+    note = (
+        "The table names no patients, so every image counts as a patient of its own; if patients have several images,"
+        " the patient-clustered numbers are wrong. Name the column with --patient."
+    )
+    return table.assign(patient_id=table["image_id"]), [note]
+
+
+def _model_columns(table: pd.DataFrame, named: ScoreColumns, source: str) -> list[str]:
+    taken = {"label", "patient_id", "image_id", "split", "run", *FACTS, *named.others}
+    models = list(named.models) or [str(c) for c in table.columns if c not in taken and c != ""]
+    missing = [name for name in models if name not in table]
+    if missing or not models:
+        raise TableError(
+            f"{source}: a wide table needs one column of scores per model;"
+            f" {f'there is no column {missing[0]!r}' if missing else 'none is left'} among {list(table.columns)}"
+        )
+    return models
+
+
+def _labels(table: pd.DataFrame, column: str, source: str) -> "pd.Series[int]":
+    if column not in table:
+        raise TableError(f"{source}: a table of scores needs the column label; {list(table.columns)} came")
+    number = pd.to_numeric(table[column], errors="coerce")
+    bad = table.index[~number.isin([0, 1])]
+    if len(bad):
+        raise TableError(
+            f"{source}, line {int(bad[0]) + 2}: label must be 0 (benign) or 1 (malignant); found"
+            f" {table.loc[bad[0], column]!r} ({len(bad)} such rows in all)"
+        )
+    return number.astype(np.int64)
+
+
+def _refuse_infinite(score: "pd.Series[float]", source: str) -> None:
+    bad = int(np.isinf(score).sum())
+    if bad:
+        raise TableError(f"{source}: scores must be finite numbers; {bad} are infinite")
+
+
+def _gaps(read: ScoreFile) -> dict[tuple[str, str], list[str]]:
+    """Images that a model did not score although another one of its run did, or none did, by run and model."""
+    out = {}
+    known = read.facts["image_id"]
+    for (run, model), rows in read.predictions.groupby(["run", "model"], sort=False):
+        of_run = read.predictions.loc[read.predictions["run"] == run, "image_id"]
+        wanted = known if len(read.runs) == 1 else pd.Series(of_run.unique())
+        lacking = wanted[~wanted.isin(rows["image_id"])]
+        if not lacking.empty:
+            out[str(run), str(model)] = list(lacking)
+    return out
+
+
+def _refuse_gaps(read: ScoreFile, source: str) -> ScoreFile:
+    for (_, model), images in _gaps(read).items():
+        raise TableError(
+            f"{source}: every model must score every image; {model} lacks {len(images)}: {images[:5]}."
+            " Fill them, or drop such images for all models with --complete-cases"
+        )
+    return read
+
+
+def _complete(read: ScoreFile, source: str) -> ScoreFile:
+    dropped = sorted({image for images in _gaps(read).values() for image in images})
+    if not dropped:
+        return read
+    kept = read.predictions[~read.predictions["image_id"].isin(dropped)]
+    if kept.empty:
+        raise TableError(f"{source}: no image is scored by every model, so --complete-cases leaves nothing")
+    note = (
+        f"{len(dropped)} of {len(read.facts)} images lack a score of at least one model and were dropped for all"
+        " (complete cases)."
+    )
+    facts = read.facts[~read.facts["image_id"].isin(dropped)].reset_index(drop=True)
+    return replace(read, predictions=kept.reset_index(drop=True), facts=facts, notes=(*read.notes, note))
+
+
+def _with_year(facts: pd.DataFrame) -> pd.DataFrame:
+    if "exam_date" not in facts or "year" in facts:
+        return facts
+    return facts.assign(year=facts["exam_date"].str.extract(r"^(\d{4})", expand=False).fillna(""))

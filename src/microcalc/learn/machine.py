@@ -4,6 +4,7 @@ bf16 autocast is used where the processor or the GPU computes bf16 in hardware; 
 """
 
 import ctypes
+import logging
 import sys
 from dataclasses import dataclass
 from typing import Literal
@@ -74,6 +75,8 @@ def open_fabric(machine: Machine) -> Fabric:
         devices = [machine.device_index % max(torch.cuda.device_count(), 1)]
         torch.backends.cudnn.benchmark = True
     precision = best_precision(accelerator) if machine.precision == "auto" else machine.precision
+    # Fabric tells every process that bf16 is on; the study's record says so already.
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     return Fabric(accelerator=accelerator, devices=devices, precision=precision)
 
 

@@ -1,7 +1,7 @@
 """STARD 2015 as a table: which items this report answers and where, and which ones the authors must write.
 
-The items are paraphrased; the list itself is Bossuyt et al., BMJ 351:h5527 (2015). Whether a section is in the report is
-decided by its anchor.
+The items are paraphrased; the list itself is Bossuyt et al., BMJ 351:h5527 (2015). Whether a section is in the report
+is decided by its anchor.
 """
 
 from collections.abc import Collection
@@ -58,9 +58,15 @@ STARD_2015 = (
     StardItem("17", "Variability of accuracy, pre-specified or exploratory"),
     StardItem("18", "Sample size and how it was determined"),
     StardItem("19", "Flow of participants, as a diagram", "cohort", "flow diagram"),
-    StardItem("20", "Characteristics of participants", "characteristics", "those in the table; age and symptoms are not"),
-    StardItem("21a", "Severity of disease in those who have it", "characteristics", "histopathology, as far as it is there"),
-    StardItem("21b", "Other diagnoses in those who have it not", "characteristics", "high-risk lesions, as far as stated"),
+    StardItem(
+        "20", "Characteristics of participants", "characteristics", "those in the table; age and symptoms are not"
+    ),
+    StardItem(
+        "21a", "Severity of disease in those who have it", "characteristics", "histopathology, as far as it is there"
+    ),
+    StardItem(
+        "21b", "Other diagnoses in those who have it not", "characteristics", "high-risk lesions, as far as stated"
+    ),
     StardItem("22", "Time between index test and reference standard"),
     StardItem("23", "Cross tabulation of index test by reference standard", "cross-tabulation", "for every model"),
     StardItem("24", "Accuracy and its precision", "results", "with 95% intervals"),

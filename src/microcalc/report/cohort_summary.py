@@ -1,17 +1,17 @@
 """The cohort as a report tells it: flow of images and patients, sets, characteristics, and whether it is synthetic.
 
-Holds the data classes of that part and fills them from a cohort's table and its record ``cohort.json``. Columns that are
-missing or empty are left out, never guessed. Nothing is drawn here.
+Holds the data classes of that part and fills them from a cohort's table and its record ``cohort.json``. Columns that
+are missing or empty are left out, never guessed. Nothing is drawn here.
 """
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from microcalc.vocabulary import BENIGN, MALIGNANT, Split
+from microcalc.vocabulary import BENIGN, MALIGNANT, CalcDistribution, CalcMorphology, Pathology, Split, View
 
 __all__ = [
     "Characteristic",
@@ -40,7 +40,7 @@ _SPLIT_WORDS = {
 _CHARACTERISTICS = (
     ("pathology", "Histopathology"),
     ("view", "View"),
-    ("magnification", "Magnification view"),
+    ("magnification", "Magnification"),
     ("laterality", "Side"),
     ("birads", "BI-RADS category"),
     ("morphology", "Morphology"),
@@ -49,6 +49,14 @@ _CHARACTERISTICS = (
     ("manufacturer", "Manufacturer"),
 )
 """Columns of the cohort and their headings."""
+
+_WORDS = {"high_risk": "high-risk lesion", "dcis": "DCIS", "invasive": "invasive cancer"}
+"""Values that people write otherwise than the cohort."""
+
+_ORDER = [str(w) for words in (Pathology, View, CalcMorphology, CalcDistribution) for w in words]
+
+CONTACT_UP_TO = 1.1
+"""Factor of magnification: contact views have up to 1.1 by the breast's thickness, magnification views 1.5 and more."""
 
 _MOST_VALUES = 12
 """Values of one column that are told one by one; the rarer ones are summed."""
@@ -133,12 +141,14 @@ class CohortSummary:
         split_method: how the sets were made, one or two sentences.
         warnings: of the split and of the audit, each a sentence.
         characteristics: views, pathology, BI-RADS and so on, as far as the table holds them.
+        credits: sources that must be named wherever their images go, each a sentence.
     """
 
     flow: CohortFlow
     split_method: str = ""
     warnings: tuple[str, ...] = ()
     characteristics: tuple[Characteristic, ...] = ()
+    credits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,6 +164,7 @@ class SyntheticNotice:
     best_auc: float = _NAN
     best_auc_standard_error: float = _NAN
     details: tuple[str, ...] = ()
+
 
 def cohort_summary(
     table: pd.DataFrame,
@@ -177,6 +188,7 @@ def cohort_summary(
         split_method=_SPLIT_WORDS.get(by, by) + ".",
         warnings=tuple(warnings),
         characteristics=_characteristics(table, split),
+        credits=_credits(record),
     )
 
 
@@ -212,8 +224,23 @@ def synthetic_notice(record: Mapping[str, object]) -> SyntheticNotice | None:
         return None
     phantom = record.get("phantom")
     facts = phantom if isinstance(phantom, Mapping) else {}
-    details = [f"{key}: {facts[key]}" for key in ("tissue", "seed") if isinstance(facts.get(key), str | int)]
-    return SyntheticNotice(_number(facts.get("best_auc")), _number(facts.get("best_auc_standard_error")), tuple(details))
+    return SyntheticNotice(
+        best_auc=_number(facts.get("best_auc")),
+        best_auc_standard_error=_number(facts.get("best_auc_standard_error")),
+        details=tuple(_phantom_details(facts)),
+    )
+
+
+def _phantom_details(facts: Mapping[str, object]) -> Iterator[str]:
+    tissue = facts.get("tissue_details")
+    kind = tissue.get("kind") if isinstance(tissue, Mapping) else facts.get("tissue")
+    if kind:
+        yield f"Tissue: {kind}."
+    here = _number(facts.get("best_auc_of_these_lesions"))
+    if math.isfinite(here):
+        yield f"Best possible AUC on the very lesions of this cohort: {here:.3f}."
+    if isinstance(facts.get("seed"), int):
+        yield f"Seed: {facts['seed']}."
 
 
 def _number(value: object) -> float:
@@ -221,7 +248,7 @@ def _number(value: object) -> float:
 
 
 def _exclusions(record: Mapping[str, object]) -> tuple[Exclusion, ...]:
-    """Refused verdicts by code, the commonest first; the words are those of the code, for messages name single files."""
+    """Refused verdicts by code, the commonest first; in the words of the code, for messages name single files."""
     verdicts = record.get("verdicts")
     refused: Counter[str] = Counter()
     for verdict in verdicts if isinstance(verdicts, Sequence) else ():
@@ -242,6 +269,20 @@ def _sources(record: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _credits(record: Mapping[str, object]) -> tuple[str, ...]:
+    """What the licences of the sources ask to be said: title, authors, article, licence, changes."""
+    sources = record.get("sources")
+    sentences = []
+    for source in sources if isinstance(sources, Sequence) else ():
+        if isinstance(source, Mapping) and (source.get("license") or source.get("doi")):
+            said = [str(source[key]) for key in ("title", "authors", "article") if source.get(key)]
+            said += [f"doi {source['doi']}"] if source.get("doi") else []
+            said += [f"licence {source['license']}"] if source.get("license") else []
+            said += [f"changes: {source['changes']}"] if source.get("changes") else []
+            sentences.append("; ".join(said) + ".")
+    return tuple(sentences)
+
+
 def _span(table: pd.DataFrame) -> str:
     """First and last month of the exams; empty where no row has a date."""
     if "exam_date" not in table:
@@ -258,12 +299,12 @@ def _characteristics(table: pd.DataFrame, split: pd.Series) -> tuple[Characteris
     for column, title in _CHARACTERISTICS:
         if column not in table:
             continue
-        values = table[column].map(_words)
+        values = table[column].map(_magnified if column == "magnification" else _text)
         if not (values != "").any():
             continue
         counts = values.value_counts()
-        common = sorted(counts.index[:_MOST_VALUES])
-        rows = [(value or "not stated", tuple(int((values[rows] == value).sum()) for rows in sets)) for value in common]
+        common = sorted(counts.index[:_MOST_VALUES], key=_place)
+        rows = [(_spelled(value), tuple(int((values[rows] == value).sum()) for rows in sets)) for value in common]
         rare = counts.index[_MOST_VALUES:]
         if len(rare):
             rows.append((f"{len(rare)} others", tuple(int(values[rows].isin(rare).sum()) for rows in sets)))
@@ -271,8 +312,26 @@ def _characteristics(table: pd.DataFrame, split: pd.Series) -> tuple[Characteris
     return tuple(blocks)
 
 
-def _words(value: object) -> str:
-    """A cell in words: empty for missing, no trailing .0, no underscores."""
+def _text(value: object) -> str:
+    """A cell as text: empty for missing, no trailing .0."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _magnified(value: object) -> str:
+    """A factor of magnification in words: every view has its own, so the numbers themselves make no table."""
+    if not isinstance(value, int | float) or math.isnan(value):
+        return ""
+    return "magnified" if value > CONTACT_UP_TO else "contact"
+
+
+def _place(value: str) -> tuple[int, str]:
+    """The vocabulary's own order, then the alphabet; what is missing comes last."""
+    if not value:
+        return len(_ORDER) + 1, ""
+    return (_ORDER.index(value), "") if value in _ORDER else (len(_ORDER), value)
+
+
+def _spelled(value: str) -> str:
+    return _WORDS.get(value, value.replace("_", " ")) or "not stated"

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from microcalc import RESEARCH_USE
 from microcalc.predictions import ScoreTable
 from microcalc.report.cohort_summary import CohortSummary, SyntheticNotice
 from microcalc.report.printed import PrintedTable
-from microcalc.report.tables import model_title
+from microcalc.report.words import model_title
 from microcalc.stats import OperatingPoint, RocBand, RocCurve, Table1
 from microcalc.vocabulary import MALIGNANT, Split
 
@@ -29,6 +30,7 @@ __all__ = [
     "NetworkRow",
     "Outcome",
     "ReportContent",
+    "ReportFigure",
     "RunContent",
     "Section",
     "TrainingHistory",
@@ -182,6 +184,25 @@ class LocalisationRow:
 
 
 @dataclass(frozen=True)
+class ReportFigure:
+    """A drawn figure with its words.
+
+    Attributes:
+        name: stem of its files.
+        title: bold beginning of the caption.
+        caption: the rest of it.
+        alt: the figure in words, for those who cannot see it.
+        figure: the drawing, one journal column wide.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
 class Section:
     """A further part of a run: comparisons, calibration, subgroups.
 
@@ -189,12 +210,14 @@ class Section:
         title: heading.
         paragraphs: plain text before the tables.
         tables: to print.
+        figures: to show, two beside each other; they are saved as files too, so their names must differ between runs.
         notes: plain text after them.
     """
 
     title: str
     paragraphs: tuple[str, ...] = ()
     tables: tuple[PrintedTable, ...] = ()
+    figures: tuple[ReportFigure, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -37,7 +37,7 @@ WHERE_THE_PAPER_IS_SILENT = (
     "survives.",
     "The L2 term is added to the gradient (coupled), as in MATLAB; Adam's epsilon is 1e-8; at most 100 epochs.",
     "The chosen epoch has the best validation AUC; among equals, the lowest validation loss.",
-    "The main cut-off is chosen on the validation set and frozen; the paper's, chosen on the test set, stands beside it.",
+    "The main cut-off is chosen on the validation set and frozen; the paper's, chosen on the test set, is given too.",
 )
 """Choices that the paper leaves open, each a sentence."""
 
@@ -46,12 +46,15 @@ def departures_from_paper(protocol: Protocol) -> tuple[Departure, ...]:
     """List every setting that differs from the paper's value, in the order of the protocol."""
     paper = dict(_flat(Protocol().model_dump(mode="json")))
     found = [
-        Departure(name, f"not stated ({_words(paper.get(name))} here by default)" if name in _SILENT else _words(paper.get(name)),
-                  _words(value))
+        Departure(name, _papers(name, paper.get(name)), _words(value))
         for name, value in _flat(protocol.model_dump(mode="json"))
         if name not in _NO_DEPARTURE and value != paper.get(name)
-    ]  # fmt: skip
+    ]
     return tuple(found + _learning_rates(protocol) + _split(protocol))
+
+
+def _papers(name: str, value: object) -> str:
+    return f"not stated ({_words(value)} here by default)" if name in _SILENT else _words(value)
 
 
 def _learning_rates(protocol: Protocol) -> list[Departure]:

@@ -10,7 +10,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -21,9 +21,9 @@ from microcalc import __version__
 from microcalc.errors import InputError
 from microcalc.report import overview
 from microcalc.report.checklist import checklist
-from microcalc.report.content import ReportContent, RunContent
+from microcalc.report.content import ReportContent, ReportFigure, RunContent
 from microcalc.report.departures import WHERE_THE_PAPER_IS_SILENT
-from microcalc.report.figure_set import FigureSet, ReportFigure, RunFigures, draw_figures, save_figures
+from microcalc.report.figure_set import FigureSet, RunFigures, draw_figures, save_figures
 from microcalc.report.limits import limits_of
 from microcalc.report.pictures import HeatmapView, bar_uri, data_uri, heatmap_views, picture_side
 from microcalc.report.printed import PrintedTable
@@ -39,8 +39,8 @@ PAPER = (
 )
 """The study whose protocol this is."""
 
-_INTERVAL = re.compile(r"\((?:[-\d.]+–[-\d.]+|\d+% CI)\)")
-_CUT_OFF = re.compile(r"(?<=<td>)&gt; [-\d.e]+(?=</td>)")
+_INTERVAL = re.compile(r"\((?:[-−\d.]+–[-−\d.]+|\d+% CI)\)")
+_CUT_OFF = re.compile(r"(?<=<td>)&gt; [-−\d.e]+(?=</td>)")
 
 _SCREEN_SCALE = 1.3  # a figure of one column, 84 mm on paper, is this much larger on a screen
 _PIXELS_PER_INCH = 96  # CSS
@@ -59,6 +59,7 @@ class _Run:
     cross: PrintedTable | None
     heatmaps: tuple[HeatmapView, ...]
     localisation: PrintedTable | None
+    training: PrintedTable
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def write_report(content: ReportContent, path: Path, *, figures_folder: Path | N
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         temporary.write_text(page, encoding="utf-8", newline="\n")
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     return (path, *files)
@@ -152,6 +153,7 @@ def _run(number: int, run: RunContent, figures: RunFigures, content: ReportConte
         cross=overview.cross_table(run) if any(m.points for m in run.models) else None,
         heatmaps=heatmap_views(run, side=side, synthetic=synthetic),
         localisation=overview.localisation_table(run.localisation) if run.localisation else None,
+        training=overview.training_table(run.histories),
     )
 
 
@@ -177,8 +179,8 @@ def _entries(content: ReportContent, runs: Sequence[_Run]) -> tuple[_Entry, ...]
         (bool(content.protocol_yaml or content.departures), _Entry("protocol", "Protocol")),
         (bool(content.environment), _Entry("environment", "Environment")),
         (True, _Entry("limits", "Limits of what this report shows")),
-        (True, _Entry("checklist", "STARD 2015: what is answered here")),
         (True, _Entry("citing", "How to cite")),
+        (True, _Entry("checklist", "STARD 2015: what is answered here")),
     )  # fmt: skip
     return tuple(entry for there, entry in candidates if there)
 

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
-from microcalc.report.content import HeatmapPanel, ReportContent, RunContent
+from microcalc.report.content import HeatmapPanel, ReportContent, ReportFigure, RunContent
 from microcalc.report.figures import (
     auc_words,
     band_words,
@@ -28,31 +26,12 @@ from microcalc.report.figures import (
 from microcalc.report.flow import flow_alt_text, flow_figure
 from microcalc.report.panels import compose_sheet
 from microcalc.report.style import mark, pdf_bytes, png_bytes
-from microcalc.report.tables import model_title
-from microcalc.report.training_curves import learning_curves_figure, rate_words
+from microcalc.report.training_curves import learning_curves_figure
+from microcalc.report.words import model_title
 
-__all__ = ["FigureSet", "HeatmapSheet", "ReportFigure", "RunFigures", "draw_figures", "save_figures", "slug"]
+__all__ = ["FigureSet", "HeatmapSheet", "RunFigures", "draw_figures", "save_figures", "slug"]
 
 SYNTHETIC_MARK = "synthetic phantoms"
-
-
-@dataclass(frozen=True)
-class ReportFigure:
-    """A drawn figure with its words.
-
-    Attributes:
-        name: stem of its files.
-        title: bold beginning of the caption.
-        caption: the rest of it.
-        alt: the figure in words, for those who cannot see it.
-        figure: the drawing.
-    """
-
-    name: str
-    title: str
-    caption: str
-    alt: str
-    figure: Figure
 
 
 @dataclass(frozen=True)
@@ -74,6 +53,7 @@ class RunFigures:
     scores: ReportFigure | None = None
     learning: ReportFigure | None = None
     sheets: tuple[HeatmapSheet, ...] = ()
+    further: tuple[ReportFigure, ...] = ()  # of the run's sections
 
 
 @dataclass(frozen=True)
@@ -89,6 +69,7 @@ class FigureSet:
             yield self.flow
         for run in self.runs:
             yield from (f for f in (run.roc, run.band, run.bands, run.scores, run.learning) if f is not None)
+            yield from run.further
 
 
 def slug(text: str) -> str:
@@ -154,12 +135,14 @@ def _run_figures(run: RunContent, name: str, sheet_mark: str) -> RunFigures:
         HeatmapSheet(f"heatmaps_{name}_{network}", panel, sheet_mark)
         for network, panel in zip(networks, run.heatmaps, strict=True)
     )
-    return RunFigures(roc=_roc(run, name), sheets=sheets, **made)
+    further = tuple(figure for section in run.sections for figure in section.figures)
+    return RunFigures(roc=_roc(run, name), sheets=sheets, further=further, **made)
 
 
 def _roc(run: RunContent, name: str) -> ReportFigure:
     count = len(run.models)
-    caption = f"{run.title}: {'ROC curve of the model' if count == 1 else f'ROC curves of {count} models'} on the test set."
+    curves = "ROC curve of the model" if count == 1 else f"ROC curves of {count} models"
+    caption = f"{_capital(run.title)}: {curves} on the test set."
     if any(not p.reason for m in run.models for p in m.points):
         caption += " Markers: operating points, filled where the cut-off was frozen before the test set was seen."
     areas = "; ".join(f"{m.name} {auc_words(m)}" for m in run.models)
@@ -173,7 +156,7 @@ def _band(run: RunContent, name: str) -> ReportFigure | None:
     result = main_model([m for m in run.models if m.band is not None] or run.models, run.main_model)
     if result.band is None:
         return None
-    caption = f"{run.title}: ROC curve of {result.name} with its {band_words(result.band)}."
+    caption = f"{_capital(run.title)}: ROC curve of {result.name} with its {band_words(result.band)}."
     alt = f"ROC curve of {result.name} on the test set with its {band_words(result.band)}. AUC {auc_words(result)}."
     return ReportFigure(f"figure1b_band_{name}", "Figure 1b.", caption, alt, roc_band_figure(result))
 
@@ -182,7 +165,7 @@ def _bands(run: RunContent, name: str) -> ReportFigure | None:
     shown = [m for m in run.models if m.band is not None]
     if len(shown) < 2 or shown[0].band is None:
         return None
-    caption = f"{run.title}: the same for every model; {band_words(shown[0].band)}. Axes as in Figure 1b."
+    caption = f"{_capital(run.title)}: the same for every model; {band_words(shown[0].band)}. Axes as in Figure 1b."
     areas = "; ".join(f"{m.name} {auc_words(m)}" for m in shown)
     alt = f"One small ROC plot with its band for each model. AUC with interval: {areas}."
     return ReportFigure(f"roc_bands_{name}", "Figure 1b, all models.", caption, alt, roc_bands_figure(shown))
@@ -192,7 +175,7 @@ def _scores(run: RunContent, name: str) -> ReportFigure | None:
     shown = [m for m in run.models if run.scores is not None and m.model in run.scores.models]
     if run.scores is None or not shown:
         return None
-    caption = f"{run.title}: scores of the test images, as shares of the benign and of the malignant images."
+    caption = f"{_capital(run.title)}: scores of the test images, as shares of the benign and of the malignant images."
     alt = f"Histograms of the scores of benign and malignant test images for {', '.join(m.name for m in shown)}."
     return ReportFigure(f"scores_{name}", "Score distributions.", caption, alt, scores_figure(shown, run.scores))
 
@@ -200,16 +183,22 @@ def _scores(run: RunContent, name: str) -> ReportFigure | None:
 def _learning(run: RunContent, name: str) -> ReportFigure | None:
     if not run.histories:
         return None
-    chosen = []
-    for history in run.histories:
-        words = f"{model_title(history.network)}: {len(history.epoch)} epochs"
-        words += f", epoch {history.chosen_epoch} chosen" if history.chosen_epoch else ""
-        words += f", learning rate {rate_words(history)}" if rate_words(history) else ""
-        chosen.append(words + (f", {history.stopped}" if history.stopped else ""))
-    caption = f"{run.title}: losses and validation AUC by epoch; the ring marks the epoch whose weights were kept. "
-    text = caption + "; ".join(chosen) + "."
-    alt = f"Learning curves. {'; '.join(chosen)}."
-    return ReportFigure(f"learning_curves_{name}", "Learning curves.", text, alt, learning_curves_figure(run.histories))
+    caption = (
+        f"{_capital(run.title)}: losses and validation AUC by epoch; the ring marks the epoch whose weights were kept."
+    )
+    rows = [
+        f"{model_title(h.network)}, {len(h.epoch)} epochs"
+        + (f", epoch {h.chosen_epoch} chosen" if h.chosen_epoch else "")
+        for h in run.histories
+    ]
+    alt = f"Learning curves of {'; '.join(rows)}."
+    return ReportFigure(
+        f"learning_curves_{name}", "Learning curves.", caption, alt, learning_curves_figure(run.histories)
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _joined(*sentences: str) -> str:
@@ -233,7 +222,7 @@ def _write(path: Path, content: bytes) -> Path:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         temporary.write_bytes(content)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
     return path

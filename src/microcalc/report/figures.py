@@ -27,8 +27,10 @@ from microcalc.report.style import (
     SeriesStyle,
     axes_mm,
     drawing,
+    keys_below,
     new_figure,
     series_styles,
+    shortened,
 )
 from microcalc.stats import OperatingPoint, RocBand
 from microcalc.vocabulary import MALIGNANT
@@ -69,10 +71,10 @@ def auc_words(result: ModelResult) -> str:
 
 def undefined_words(models: Sequence[ModelResult]) -> str:
     """Why areas or intervals are missing, a sentence for each reason; empty where all are defined."""
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[str, dict[str, None]] = {}
     for m in models:
         if not all(math.isfinite(v) for v in (m.auc, m.low, m.high)):
-            reasons.setdefault(m.reason or "no reason was given", []).append(m.name)
+            reasons.setdefault(m.reason or "no reason was given", {})[m.name] = None
     return " ".join(f"Undefined for {', '.join(names)}: {reason}." for reason, names in reasons.items())
 
 
@@ -118,7 +120,7 @@ def roc_figure(models: Sequence[ModelResult]) -> Figure:
     """Figure 1a of the paper: the ROC curves of all models, operating points marked, AUC and interval in the legend."""
     styles = series_styles([m.model for m in models])
     rows = [_Row(None, "", _auc_heading(models))]
-    rows += [_Row(styles[m.model], m.name, auc_words(m)) for m in models]
+    rows += [_Row(styles[m.model], shortened(m.name, 26), auc_words(m)) for m in models]
     figure, axes = _square(rows + _marker_rows(models))
     for result in models:
         draw_roc(axes, result, styles[result.model])
@@ -129,7 +131,7 @@ def roc_figure(models: Sequence[ModelResult]) -> Figure:
 def roc_band_figure(result: ModelResult) -> Figure:
     """Figure 1b of the paper: one ROC curve large, with its bootstrap band."""
     look = SeriesStyle("#0072b2", "-", "o", 1.4)
-    rows = [_Row(None, "", _auc_heading([result])), _Row(look, result.name, auc_words(result))]
+    rows = [_Row(None, "", _auc_heading([result])), _Row(look, shortened(result.name, 26), auc_words(result))]
     if result.band is not None:
         rows.append(_Row(look, band_words(result.band), band=True))
     figure, axes = _square(rows + _marker_rows([result]))
@@ -150,7 +152,7 @@ def roc_bands_figure(models: Sequence[ModelResult]) -> Figure:
         if result.band is not None:
             draw_band(axes, result.band, look)
         draw_roc(axes, result, SeriesStyle(look.colour, "-", look.marker, 1.0))
-        axes.set_title(result.name)
+        axes.set_title(shortened(result.name, 21))
         words = f"AUC {result.auc:.3f}" if math.isfinite(result.auc) else "AUC undefined"
         if math.isfinite(result.low) and math.isfinite(result.high):
             words += f"\n{result.low:.3f} to {result.high:.3f}"
@@ -262,7 +264,9 @@ def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np
 # ---- scores ----------------------------------------------------------------------------------------------------------
 
 
-def draw_scores(axes: Axes, y_true: NDArray[np.int64], score: NDArray[np.float64], points: Sequence[OperatingPoint]) -> None:
+def draw_scores(
+    axes: Axes, y_true: NDArray[np.int64], score: NDArray[np.float64], points: Sequence[OperatingPoint]
+) -> None:
     """Histograms of the scores of benign (filled) and malignant (outlined) images, each as a share of its class.
 
     Args:
@@ -297,7 +301,7 @@ def scores_figure(models: Sequence[ModelResult], scores: ScoreTable) -> Figure:
     figure, grid = _multiples(len(shown), height=24.0, foot=6.5)
     for axes, result in zip(grid, shown, strict=True):
         draw_scores(axes, scores.y_true, scores.scores[:, scores.models.index(result.model)], result.points)
-        axes.set_title(result.name)
+        axes.set_title(shortened(result.name, 21))
     handles = [
         Line2D([], [], color=BENIGN_COLOUR, linewidth=5, alpha=0.7, label="benign"),
         Line2D([], [], color=MALIGNANT_COLOUR, linewidth=1.1, label="malignant"),
@@ -305,8 +309,7 @@ def scores_figure(models: Sequence[ModelResult], scores: ScoreTable) -> Figure:
     marked = {p.optimistic for m in shown for p in m.points if math.isfinite(p.cutoff)}
     handles += [Line2D([], [], color=INK, linewidth=0.7, label="cut-off, frozen")] if False in marked else []
     handles += [Line2D([], [], color=INK, linewidth=0.7, linestyle=":", label="on test")] if True in marked else []
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), handlelength=1.6, columnspacing=1.2,
-                  borderaxespad=0.2, borderpad=0)  # fmt: skip
+    keys_below(figure, handles)
     return figure
 
 

@@ -12,12 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from microcalc.report.cohort_summary import CohortFlow, Exclusion, SetCounts
-from microcalc.report.style import COLUMN_MM, INK, MUTED, axes_mm, drawing, font, new_figure
+from microcalc.report.style import COLUMN_MM, INK, MUTED, axes_mm, drawing, font, new_figure, shortened
 
 __all__ = ["flow_alt_text", "flow_figure"]
 
 MOST_REASONS = 12
 """Reasons drawn one by one; the rarer ones become one line, and the table beside the diagram names them all."""
+
+MOST_LETTERS = 60
+"""Of one reason; the table has the whole."""
 
 _SIZE = 6.8  # points
 _LINE = 3.15  # mm from one line of text to the next
@@ -45,7 +48,9 @@ class _Box:
 def flow_figure(flow: CohortFlow) -> Figure:
     """Draw the flow of images and patients for one journal column."""
     assessed = _box(("Images assessed", *_counted(flow.assessed, "image"), *flow.sources), 44.0)
-    excluded = _box(("Excluded", *_counted(sum(e.count for e in flow.exclusions), "image"), *_reasons(flow.exclusions)), 33.0)
+    excluded = _box(
+        ("Excluded", *_counted(sum(e.count for e in flow.exclusions), "image"), *_reasons(flow.exclusions)), 33.0
+    )
     included = _box(("Cohort", *_set_lines(flow.included)), 44.0)
     width = (_RIGHT - _MARGIN - 2.4 * (len(flow.sets) - 1)) / max(len(flow.sets), 1)
     sets = [_box((s.name, *_set_lines(s)), min(width, 44.0)) for s in flow.sets]
@@ -81,7 +86,10 @@ def flow_alt_text(flow: CohortFlow) -> str:
     """The diagram in words."""
     excluded = sum(e.count for e in flow.exclusions)
     reasons = "; ".join(f"{e.reason}: {e.count:,}" for e in flow.exclusions)
-    words = [f"Flow diagram. {flow.assessed:,} images assessed, {excluded:,} excluded" + (f" ({reasons})." if reasons else ".")]
+    words = [
+        f"Flow diagram. {flow.assessed:,} images assessed, {excluded:,} excluded"
+        + (f" ({reasons})." if reasons else ".")
+    ]
     words += [f"{s.name}: {', '.join(_set_lines(s))}." for s in (flow.included, *flow.sets)]
     return " ".join(words)
 
@@ -96,22 +104,34 @@ def _draw_sets(axes: Axes, sets: Sequence[_Box], split: Sequence[str], start: tu
     axes.plot([spine, spine], [top, rail], color=INK, linewidth=0.7)
     axes.plot([min(centres[0], spine), max(centres[-1], spine)], [rail, rail], color=INK, linewidth=0.7)
     for i, line in enumerate(split):
-        axes.text(spine + 1.5, top - 2.0 - i * _LINE, line, fontsize=_SIZE, color=MUTED, ha="left", va="center_baseline", style="italic")
+        axes.text(
+            spine + 1.5,
+            top - 2.0 - i * _LINE,
+            line,
+            fontsize=_SIZE,
+            color=MUTED,
+            ha="left",
+            va="center_baseline",
+            style="italic",
+        )
     for centre, box in zip(centres, sets, strict=True):
         _arrow(axes, (centre, rail), (centre, box_top))
         _draw_box(axes, box, centre - box.width / 2, box_top)
 
 
 def _draw_box(axes: Axes, box: _Box, left: float, top: float) -> None:
-    axes.add_patch(Rectangle((left, top - box.height), box.width, box.height, facecolor="white", edgecolor=INK, linewidth=0.7))
+    axes.add_patch(
+        Rectangle((left, top - box.height), box.width, box.height, facecolor="white", edgecolor=INK, linewidth=0.7)
+    )
     for i, line in enumerate(box.lines):
         axes.text(left + _PAD, top - _PAD - (i + 0.5) * _LINE, line, fontsize=_SIZE, va="center_baseline",
                   fontweight="bold" if i < box.head else "normal")  # fmt: skip
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
-    axes.annotate("", xy=end, xytext=start, arrowprops={"arrowstyle": "-|>,head_length=0.35,head_width=0.18", "color": INK,
-                  "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+    head = "-|>,head_length=0.35,head_width=0.18"
+    style = {"arrowstyle": head, "color": INK, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", xy=end, xytext=start, arrowprops=style)
 
 
 def _box(lines: Sequence[str], width: float) -> _Box:
@@ -134,7 +154,7 @@ def _set_lines(counts: SetCounts) -> tuple[str, ...]:
 def _reasons(exclusions: Sequence[Exclusion]) -> list[str]:
     ordered = sorted(exclusions, key=lambda e: -e.count)
     shown = ordered if len(ordered) <= MOST_REASONS else ordered[: MOST_REASONS - 1]
-    lines = [f"{e.count:,}  {e.reason}" for e in shown]
+    lines = [f"{e.count:,}  {shortened(e.reason, MOST_LETTERS)}" for e in shown]
     rest = ordered[len(shown) :]
     return lines + ([f"{sum(e.count for e in rest):,}  {len(rest)} rarer reasons"] if rest else [])
 

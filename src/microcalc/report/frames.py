@@ -5,7 +5,7 @@ numbers are printed is in `tables`.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from microcalc.stats.judged import Fraction, OperatingPoint
 from microcalc.stats.operating_point import Measure
 from microcalc.stats.summary import SetFacts, Table1
 
-__all__ = ["auc_frame", "operating_points_frame", "table1_frame", "write_frame", "write_text"]
+__all__ = ["auc_frame", "facts_cells", "operating_points_frame", "table1_frame", "write_frame", "write_text"]
 
 
 def table1_frame(tables: Iterable[Table1]) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def table1_frame(tables: Iterable[Table1]) -> pd.DataFrame:
             }
             for measure, fraction in point.fractions.items():
                 row |= _fraction_cells(measure, fraction)
-            rows.append(row | _facts(table.test))
+            rows.append(row | facts_cells(table.test))
     return pd.DataFrame(rows)
 
 
@@ -66,19 +66,25 @@ def auc_frame(tables: Iterable[Table1], *, level: str = "image") -> pd.DataFrame
                 "reason": plain.reasons[j],
                 "reason_clustered": clustered.reasons[j],
             }
-            rows.append(row | _facts(table.test))
+            rows.append(row | facts_cells(table.test))
     return pd.DataFrame(rows)
 
 
-def operating_points_frame(tables: Iterable[Table1]) -> pd.DataFrame:
+def operating_points_frame(
+    tables: Iterable[Table1], others: Mapping[str, Iterable[OperatingPoint]] | None = None
+) -> pd.DataFrame:
     """Cut-offs with their counts on the test set; every Youden maximiser has a row, ``used`` marks the one used.
+
+    Args:
+        tables: one per run.
+        others: further operating points, by run.
 
     Columns: run, model, rule, chosen_on, cutoff, tp, fn, tn, fp, used, optimistic, then the Youden index and the
     counts on the set where the cut-off was chosen, and the reason where there is none.
     """
     rows = []
     for table in tables:
-        for point in table.points:
+        for point in (*table.points, *(others or {}).get(table.run, ())):
             rows += _point_rows(table, point)
     return pd.DataFrame(rows)
 
@@ -100,7 +106,8 @@ def write_text(text: str, path: Path) -> Path:
     return path
 
 
-def _facts(facts: SetFacts) -> dict[str, object]:
+def facts_cells(facts: SetFacts) -> dict[str, object]:
+    """Say who was counted, as cells of a row."""
     return {
         "images": facts.images,
         "patients": facts.patients,
@@ -148,5 +155,5 @@ def _point_rows(table: Table1, point: OperatingPoint) -> list[dict[str, object]]
         row |= asdict(judged[position])
         row |= {"used": position == 0, "optimistic": point.optimistic, "youden_index": choice.index}
         row |= {f"{name}_chosen": count for name, count in asdict(chosen[position]).items()}
-        rows.append(row | {"reason": point.reason} | _facts(table.test))
+        rows.append(row | {"reason": point.reason} | facts_cells(table.test))
     return rows

@@ -15,7 +15,7 @@ SMALL_CLASS = 50
 
 
 def limits_of(content: ReportContent) -> tuple[str, ...]:
-    """Every limit that holds for this report, the general ones first, then those that the maker of the content added."""
+    """Every limit that holds for this report, the general ones first, then those that came with the content."""
     sentences = [
         *_of_images(content),
         *_of_the_cohort(content),
@@ -29,10 +29,11 @@ def limits_of(content: ReportContent) -> tuple[str, ...]:
 
 def _of_images(content: ReportContent) -> list[str]:
     if content.synthetic is None:
-        return [
+        found = (
             "Regions of interest were placed by people around lesions that were known. The results are about telling "
             "benign from malignant calcifications, not about finding them."
-        ]
+        )
+        return [found] if content.cohort is not None else []
     return [
         "The images are synthetic phantoms. The results show that the software works; they say nothing about patients, "
         "and no number of this report may be quoted as a clinical result."
@@ -41,10 +42,10 @@ def _of_images(content: ReportContent) -> list[str]:
 
 def _of_the_cohort(content: ReportContent) -> list[str]:
     sentences = []
-    if content.synthetic is None:
+    if content.synthetic is None and content.cohort is not None:
         sentences.append(
-            "Only lesions with histopathology are included, so benign lesions that were never biopsied are missing, and "
-            "PPV and NPV hold for the share of malignant images in this test set, not for another population."
+            "Only lesions with histopathology are included, so benign lesions that were never biopsied are missing, "
+            "and PPV and NPV hold for the share of malignant images in this test set, not for another population."
         )
         sentences.append(
             "Training, validation and test set come from one cohort. How the models do at another centre, on other "
@@ -60,7 +61,9 @@ def _few(run: RunContent) -> str:
     smallest = min(test.malignant, test.benign)
     defined = [m for m in run.models if math.isfinite(m.low) and math.isfinite(m.high)]
     width = max((m.high - m.low for m in defined), default=float("nan"))
-    words = f"The test set has {test.malignant:,} malignant and {test.benign:,} benign images of {test.patients:,} patients"
+    words = (
+        f"The test set has {test.malignant:,} malignant and {test.benign:,} benign images of {test.patients:,} patients"
+    )
     if math.isfinite(width):
         words += f"; the interval of an AUC is up to {width:.2f} wide, and smaller differences are within chance"
     return words + (". That is few." if smallest < SMALL_CLASS else ".")
@@ -70,8 +73,8 @@ def _of_the_cut_off(content: ReportContent) -> list[str]:
     if not any(p.optimistic for run in content.runs for m in run.models for p in m.points):
         return []
     return [
-        "Cut-offs chosen on the test set, as in the paper, make sensitivity and specificity look better than they would "
-        "be on new patients; the values with the cut-off frozen from validation are the ones to expect."
+        "Cut-offs chosen on the test set, as in the paper, make sensitivity and specificity look better than they "
+        "would be on new patients; the values with the cut-off frozen from validation are the ones to expect."
     ]
 
 
@@ -84,8 +87,8 @@ def _of_the_statistics(content: ReportContent) -> list[str]:
     if models > 1:
         comparisons = models * (models - 1) // 2
         sentences.append(
-            f"{models} models make {comparisons} pairs, and several measures are compared for each: some small p values "
-            "are to be expected by chance alone. The model with the highest value here need not be the best one."
+            f"{models} models make {comparisons} pairs, and several measures are compared for each: some small p "
+            "values are to be expected by chance alone. The model with the highest value here need not be the best one."
         )
     return sentences
 
@@ -109,6 +112,6 @@ def _of_heatmaps(content: ReportContent) -> list[str]:
     if not any(run.heatmaps for run in content.runs):
         return []
     return [
-        "Heatmaps show where the last features of a network spoke for a class, on a coarse grid. They do not prove that "
-        "the network looked at the calcifications, nor do they outline a lesion."
+        "Heatmaps show where the last features of a network spoke for a class, on a coarse grid. They do not prove "
+        "that the network looked at the calcifications, nor do they outline a lesion."
     ]

@@ -12,14 +12,15 @@ from microcalc.report.content import (
     LocalisationRow,
     ModelResult,
     NetworkRow,
-    OperatingPoint,
     ReportContent,
     RunContent,
+    TrainingHistory,
 )
 from microcalc.report.figures import undefined_words
-from microcalc.report.printed import PrintedTable
-from microcalc.report.tables import NOT_AVAILABLE, cutoff_text, interval_text, model_title, number_text
-from microcalc.stats import wilson
+from microcalc.report.printed import NOT_AVAILABLE, PrintedTable
+from microcalc.report.training_curves import rate_words
+from microcalc.report.words import cutoff_text, interval_text, model_title, number_text
+from microcalc.stats import OperatingPoint, wilson
 
 __all__ = [
     "cross_table",
@@ -30,6 +31,7 @@ __all__ = [
     "localisation_table",
     "networks_table",
     "reached_words",
+    "training_table",
 ]
 
 
@@ -38,12 +40,16 @@ def glance_facts(content: ReportContent) -> tuple[tuple[str, str], ...]:
     facts = []
     if content.cohort is not None:
         whole = content.cohort.flow.included
-        facts.append(("Cohort", f"{_people(whole.images, whole.patients)}, {_share(whole.malignant, whole.images)} malignant"))
+        facts.append(
+            ("Cohort", f"{_people(whole.images, whole.patients)}, {_share(whole.malignant, whole.images)} malignant")
+        )
         facts += [("Sets", content.cohort.split_method)] if content.cohort.split_method else []
     first = content.runs[0]
     if first.table1 is not None:
         test = first.table1.test
-        facts.append(("Test set", f"{_people(test.images, test.patients)}, {_share(test.malignant, test.images)} malignant"))
+        facts.append(
+            ("Test set", f"{_people(test.images, test.patients)}, {_share(test.malignant, test.images)} malignant")
+        )
     facts.append(("Models", ", ".join(m.name for m in first.models)))
     weights = list(dict.fromkeys(row.weights for row in content.networks if row.weights))
     facts += [("Training began from", f"{' and '.join(weights)} weights")] if weights else []
@@ -92,8 +98,13 @@ def ensemble_words(run: RunContent) -> str:
     """Which networks the ensemble is made of, or that there is none."""
     members = [model_title(name) for name in run.ensemble_of]
     if not members:
-        return "" if any(m.model == ENSEMBLE for m in run.models) or not run.histories else "There is no ensemble in this run."
-    words = f"The ensemble is the mean of the probabilities of {len(members)} networks: {', '.join(members)}."
+        return (
+            ""
+            if any(m.model == ENSEMBLE for m in run.models) or not run.histories
+            else "There is no ensemble in this run."
+        )
+    noun = "network" if len(members) == 1 else "networks"
+    words = f"The ensemble is the mean of the probabilities of {len(members)} {noun}: {', '.join(members)}."
     if len(members) < len(NETWORKS):
         words += f" The paper's has {len(NETWORKS)}."
     return words
@@ -104,10 +115,13 @@ def cross_table(run: RunContent) -> PrintedTable:
     rows = [_cross_row(m, p) for m in run.models for p in sorted(m.points, key=lambda p: p.optimistic)]
     reasons = dict.fromkeys(f"{m.name}: {p.reason}." for m in run.models for p in m.points if p.reason)
     return PrintedTable(
-        title=f"Calls against histopathology on the test set, in images; {run.title}",
+        title=f"Calls against the reference standard on the test set, in images; {run.title}",
         columns=("Model", "Cut-off chosen on", "Cut-off", "TP", "FN", "TN", "FP"),
         rows=tuple(rows),
-        notes=("TP, FN: malignant images called malignant, benign; TN, FP: benign images called benign, malignant.", *reasons),
+        notes=(
+            "TP, FN: malignant images called malignant, benign; TN, FP: benign images called benign, malignant.",
+            *reasons,
+        ),
     )
 
 
@@ -135,6 +149,34 @@ def networks_table(rows: Sequence[NetworkRow]) -> PrintedTable:
     )
 
 
+def training_table(histories: Sequence[TrainingHistory]) -> PrintedTable:
+    """How long each network was trained, and which epoch was kept."""
+    rows = [
+        (
+            model_title(h.network),
+            str(len(h.epoch)),
+            str(h.chosen_epoch) if h.chosen_epoch else NOT_AVAILABLE,
+            number_text(_chosen_auc(h), 3),
+            rate_words(h) or "not stated",
+        )
+        for h in histories
+    ]
+    ends = [f"{model_title(h.network)} ended because: {h.stopped}." for h in histories if h.stopped]
+    if len({h.stopped for h in histories}) == 1 and ends:
+        ends = [f"All ended because: {histories[0].stopped}."]
+    return PrintedTable(
+        title="Training",
+        columns=("Network", "Epochs", "Chosen epoch", "Validation AUC there", "Learning rate"),
+        rows=tuple(rows),
+        notes=("Chosen: the epoch with the best validation AUC.", *ends),
+    )
+
+
+def _chosen_auc(history: TrainingHistory) -> float:
+    at = history.validation_auc[history.epoch == history.chosen_epoch]
+    return float(at[0]) if at.size else float("nan")
+
+
 def localisation_table(rows: Sequence[LocalisationRow], *, confidence: float = 0.95) -> PrintedTable:
     """Heatmaps against the phantoms' lesion masks."""
     groups = any(row.group for row in rows)
@@ -149,8 +191,8 @@ def localisation_table(rows: Sequence[LocalisationRow], *, confidence: float = 0
         ),
         rows=tuple(_localisation_row(row, groups, confidence) for row in rows),
         notes=(
-            "Share: mean over the images of the heatmap's sum inside the mask over its whole sum. Strongest point inside: "
-            "the pointing game; Wilson's interval, images as independent.",
+            "Share: mean over the images of the heatmap's sum inside the mask over its whole sum. Strongest point "
+            "inside: the pointing game; Wilson's interval, images as independent.",
         ),
     )
 
@@ -169,7 +211,12 @@ def _cross_row(model: ModelResult, point: OperatingPoint) -> tuple[str, ...]:
     if point.reason:
         return (model.name, where, *[NOT_AVAILABLE] * 5)
     counts = point.counts
-    return (model.name, where, cutoff_text(point.cutoff), *(f"{n:,}" for n in (counts.tp, counts.fn, counts.tn, counts.fp)))
+    return (
+        model.name,
+        where,
+        cutoff_text(point.cutoff),
+        *(f"{n:,}" for n in (counts.tp, counts.fn, counts.tn, counts.fp)),
+    )
 
 
 def _localisation_row(row: LocalisationRow, groups: bool, confidence: float) -> tuple[str, ...]:

@@ -17,15 +17,15 @@ from PIL import Image, ImageDraw, ImageFont
 from microcalc.errors import ImageError
 from microcalc.report.content import HeatmapExample, HeatmapPanel, Outcome
 from microcalc.report.style import COLUMN_MM, INK, MUTED, font
-from microcalc.report.tables import model_title
+from microcalc.report.words import model_title
 from microcalc.vocabulary import MALIGNANT
 
 __all__ = [
     "Sheet",
     "caption_words",
     "class_word",
-    "compose_sheet",
     "colour_bar",
+    "compose_sheet",
     "display_grey",
     "examples_of",
     "heatmap_colours",
@@ -140,7 +140,9 @@ def _check(image: NDArray[np.uint16], heatmap: NDArray[np.float32], mask: NDArra
         raise ImageError(f"image, heatmap and mask must be grey and of one size; got {sorted(shapes)}")
     low, high = float(np.min(heatmap)), float(np.max(heatmap))
     if not (low >= 0 and high <= 1):
-        raise ImageError(f"a heatmap must lie between 0 and 1; it spans {low:g} to {high:g}. Scale it by its maximum first")
+        raise ImageError(
+            f"a heatmap must lie between 0 and 1; it spans {low:g} to {high:g}. Scale it by its maximum first"
+        )
 
 
 # ---- words -----------------------------------------------------------------------------------------------------------
@@ -152,21 +154,25 @@ def class_word(label: int) -> str:
 
 
 def caption_words(example: HeatmapExample, *, synthetic: bool = False) -> str:
-    """For instance ``malignant by histopathology, called malignant; probability of malignancy 0.93``."""
-    truth = "by construction, synthetic phantom" if synthetic else "by histopathology"
+    """Class, call, probability and what the heatmap explains, in words.
+
+    For instance ``Malignant (phantom), called malignant, probability of malignancy 0.93; heatmap for malignant.``
+    """
+    truth = f"{class_word(example.label).capitalize()} ({'phantom' if synthetic else 'histopathology'})"
     called = "malignant" if example.outcome in (Outcome.TP, Outcome.FP) else "benign"
     return (
-        f"{class_word(example.label)} {truth}; called {called}; probability of malignancy {example.probability:.2f}"
+        f"{truth}, called {called}, probability of malignancy {example.probability:.2f}; "
+        f"heatmap for {class_word(example.explained)}."
     )
 
 
 def heatmap_words(example: HeatmapExample) -> str:
-    """Where a heatmap is strongest, and how much of it meets the lesion where that is known: for those who cannot see it."""
+    """Where a heatmap is strongest, and how much of it meets the lesion if that is known: for who cannot see it."""
     row, column = np.unravel_index(int(np.argmax(example.heatmap)), example.heatmap.shape)
     height, width = example.heatmap.shape
     up = ("upper", "middle", "lower")[min(2, int(3 * row / height))]
     across = ("left", "centre", "right")[min(2, int(3 * column / width))]
-    words = f"Heatmap for the class {class_word(example.explained)}, strongest in the {up} {across}"
+    words = f"It is strongest in the {up} {across}"
     total = float(example.heatmap.sum())
     if example.mask is not None and total > 0:
         words += f"; {float(example.heatmap[example.mask].sum()) / total:.0%} of it lies inside the lesion's outline"
@@ -250,7 +256,9 @@ class Sheet:
     def pdf(self) -> bytes:
         """As PDF of its true size, without a date."""
         buffer = io.BytesIO()
-        self.image.save(buffer, format="PDF", resolution=self.dpi, quality=92, subsampling=0, creationDate=None, modDate=None)
+        self.image.save(
+            buffer, format="PDF", resolution=self.dpi, quality=92, subsampling=0, creationDate=None, modDate=None
+        )
         return buffer.getvalue()
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from microcalc.report.content import HeatmapExample, HeatmapPanel, Outcome, RunContent
 from microcalc.report.panels import caption_words, colour_bar, display_grey, examples_of, heatmap_words, overlay
-from microcalc.report.tables import model_title
+from microcalc.report.words import model_title
 
 __all__ = ["HeatmapView", "OutcomeView", "PairView", "bar_uri", "data_uri", "heatmap_views", "picture_side"]
 
@@ -114,7 +114,7 @@ def _pair(example: HeatmapExample, panel: HeatmapPanel, side: int, synthetic: bo
     painted = overlay(example.original, example.heatmap, mask=example.mask)
     return PairView(
         original=data_uri(_jpeg(display_grey(example.original), side), "image/jpeg"),
-        original_alt=f"Region of interest {example.image_id}: {caption} ({example.outcome.words}).",
+        original_alt=f"Region of interest {example.image_id}, {example.outcome.words}. {caption}",
         overlay=data_uri(_jpeg(painted, side), "image/jpeg"),
         overlay_alt=f"The same with the heatmap of {model_title(panel.network)}. {heatmap_words(example)}",
         caption=caption,

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["PrintedTable"]
+__all__ = ["NOT_AVAILABLE", "Footnotes", "PrintedTable"]
+
+NOT_AVAILABLE = "n/a"
+"""Stands for every undefined number; the reason is in a footnote."""
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -89,6 +92,24 @@ class PrintedTable:
             f'<figure class="table">\n<figcaption>{escape(self.title)}</figcaption>\n<div class="scroll"><table>\n'
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>\n{notes}\n</figure>\n"
         )
+
+
+class Footnotes:
+    """Reasons of undefined cells, each numbered once."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[str, int] = {}
+
+    def of(self, cell: str, reason: str) -> str:
+        """The cell, with the number of its reason if something in it is undefined."""
+        if not reason or NOT_AVAILABLE not in cell:
+            return cell
+        number = self._reasons.setdefault(reason, len(self._reasons) + 1)
+        return f"{cell} [{number}]"
+
+    def sentences(self) -> tuple[str, ...]:
+        """The reasons, to stand below the table."""
+        return tuple(f"[{number}] {NOT_AVAILABLE}: {reason}." for reason, number in self._reasons.items())
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:

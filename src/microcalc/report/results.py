@@ -1,7 +1,7 @@
 """From the statistics of a run to the models that the report shows: curves, bands and operating points gathered.
 
-The step between `microcalc.stats` and `content`, shared by the study and by the evaluation of a table of scores. Nothing
-is drawn here.
+The step between `microcalc.stats` and `content`, shared by the study and by the evaluation of a table of scores.
+Nothing is drawn here.
 """
 
 from collections.abc import Mapping

@@ -17,6 +17,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import ImageFont
 
 from microcalc.protocol import ENSEMBLE
@@ -31,11 +32,13 @@ __all__ = [
     "axes_mm",
     "drawing",
     "font",
-    "new_figure",
+    "keys_below",
     "mark",
+    "new_figure",
     "pdf_bytes",
     "png_bytes",
     "series_styles",
+    "shortened",
     "svg_bytes",
 ]
 
@@ -114,6 +117,11 @@ class SeriesStyle:
     width: float
 
 
+def shortened(text: str, letters: int) -> str:
+    """At most so many letters, for places where a figure has no room; the tables beside it have the whole."""
+    return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
+
+
 def series_styles(models: Sequence[str]) -> dict[str, SeriesStyle]:
     """Give each model its own look: the ensemble a thick black line, the others by their place in ``models``.
 
@@ -154,6 +162,21 @@ def axes_mm(figure: Figure, left: float, bottom: float, width: float, height: fl
     return figure.add_axes((left / across, bottom / up, width / across, height / up))
 
 
+def keys_below(figure: Figure, handles: Sequence[Line2D]) -> None:
+    """One row of keys at the foot of a figure; their ``label`` is the text."""
+    figure.legend(
+        handles=handles,
+        loc="lower center",
+        bbox_to_anchor=(0.48, 0.0),
+        ncols=len(handles),
+        handlelength=1.4,
+        handletextpad=0.5,
+        columnspacing=1.0,
+        borderaxespad=0.2,
+        borderpad=0,
+    )
+
+
 def mark(figure: Figure, words: str) -> None:
     """Write a few words, small, up the right edge of a figure; all figures keep 3 mm free there."""
     across, up = (side * _MM_PER_INCH for side in figure.get_size_inches())
@@ -174,7 +197,9 @@ def svg_bytes(figure: Figure) -> bytes:
 
 def pdf_bytes(figure: Figure) -> bytes:
     """The figure as vector PDF with embedded type; no date."""
-    return _saved(figure, "pdf", {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None}, dpi=PNG_DPI)
+    return _saved(
+        figure, "pdf", {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None}, dpi=PNG_DPI
+    )
 
 
 def png_bytes(figure: Figure, *, dpi: int = PNG_DPI) -> bytes:

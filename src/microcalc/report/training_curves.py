@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from microcalc.report.content import TrainingHistory
-from microcalc.report.style import COLUMN_MM, INK, MALIGNANT_COLOUR, MUTED, axes_mm, drawing, new_figure
-from microcalc.report.tables import model_title
+from microcalc.report.style import COLUMN_MM, INK, MALIGNANT_COLOUR, MUTED, axes_mm, drawing, keys_below, new_figure
+from microcalc.report.words import model_title
 
 __all__ = ["draw_auc", "draw_loss", "learning_curves_figure", "rate_words"]
 
@@ -83,12 +83,11 @@ def _keys(figure: Figure, changing_rate: bool) -> None:
     handles = [
         Line2D([], [], color=_TRAIN, label="training"),
         Line2D([], [], color=_VALIDATION, linestyle="--", label="validation"),
-        Line2D([], [], color=INK, linestyle="none", marker="o", markersize=5, markerfacecolor="none", label="chosen epoch"),
+        Line2D([], [], color=INK, linestyle="none", marker="o", markersize=5, markerfacecolor="none", label="chosen"),
     ]
     if changing_rate:
         handles.append(Line2D([], [], color=_RATE, linewidth=5, label="learning rate"))
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), handlelength=1.8, columnspacing=1.2,
-                  borderaxespad=0.2, borderpad=0)  # fmt: skip
+    keys_below(figure, handles)
 
 
 def _frame(axes: Axes, history: TrainingHistory) -> None:

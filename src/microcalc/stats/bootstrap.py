@@ -18,7 +18,7 @@ from microcalc.stats.inputs import (
     checked_labels,
     checked_scores,
 )
-from microcalc.stats.replicates import Descending, Resampling, resampling, weighted_sums
+from microcalc.stats.replicates import CountArray, Descending, Resampling, resampling, weighted_sums
 from microcalc.stats.roc import roc_curve
 
 __all__ = [
@@ -105,11 +105,10 @@ def bootstrap_auc(
     malignant = checked_labels(y_true)
     table = checked_scores(scores, images=malignant.size)
     plan = resampling(malignant, clusters=clusters, replicates=replicates, seed=seed)
-    curves = [Descending.of(malignant, table[:, j]) for j in range(table.shape[1])]
-    areas = [np.column_stack([_areas(*curve.counts(w)) for curve in curves]) for w in plan.weights()]
-    ones = np.ones((1, malignant.size), dtype=np.int64)
-    estimate = np.array([_areas(*curve.counts(ones))[0] for curve in curves])
-    return _interval(estimate, np.concatenate(areas), plan, confidence)
+    areas = [np.concatenate([_areas(*c) for c in plan.counts(malignant, score)]) for score in table.T]
+    ones = np.ones((1, malignant.size), dtype=np.int32)
+    estimate = np.array([_areas(*Descending.of(malignant, score).counts(ones))[0] for score in table.T])
+    return _interval(estimate, np.column_stack(areas), plan, confidence)
 
 
 def bootstrap_fractions(
@@ -177,10 +176,8 @@ def roc_band(
         nothing = np.full(at.size, np.nan)
         nan = float("nan")
         return RocBand(at, nothing, nothing, nothing, nan, nan, 0, plan.replicates, confidence, plan.by, curve.reason)
-    descending = Descending.of(malignant, score)
     curves, areas = [], []
-    for weights in plan.weights():
-        tp, fp = descending.counts(weights)
+    for tp, fp in plan.counts(malignant, score):
         areas.append(_areas(tp, fp))
         curves.append(_interpolate(tp, fp, at))
     kept = np.isfinite(np.concatenate(areas))
@@ -192,17 +189,18 @@ def roc_band(
     return RocBand(at, own, low, high, float(auc_low), float(auc_high), used, plan.replicates, confidence, plan.by)
 
 
-def _areas(tp: IntArray, fp: IntArray) -> FloatArray:
-    doubled = ((tp[:, 1:] + tp[:, :-1]) * np.diff(fp, axis=1)).sum(axis=1)
-    return _divide(doubled, 2 * tp[:, -1] * fp[:, -1])
+def _areas(tp: CountArray, fp: CountArray) -> FloatArray:
+    heights = (tp[:, 1:] + tp[:, :-1]).astype(np.int64)
+    doubled = np.einsum("ij,ij->i", heights, np.diff(fp, axis=1).astype(np.int64))
+    return _divide(doubled, 2 * tp[:, -1].astype(np.int64) * fp[:, -1])
 
 
-def _interpolate(tp: IntArray, fp: IntArray, at: FloatArray) -> FloatArray:
+def _interpolate(tp: CountArray, fp: CountArray, at: FloatArray) -> FloatArray:
     rate, sensitivity = _divide(fp, fp[:, -1:]), _divide(tp, tp[:, -1:])
     return np.stack([np.interp(at, x, y) for x, y in zip(rate, sensitivity, strict=True)])
 
 
-def _divide(above: FloatArray | IntArray, below: FloatArray | IntArray) -> FloatArray:
+def _divide(above: FloatArray | IntArray | CountArray, below: FloatArray | IntArray | CountArray) -> FloatArray:
     out = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
     np.divide(above, below, out=out, where=below > 0)
     return out

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from microcalc.errors import StatisticsError
 from microcalc.stats.calibration import why_no_probability
 from microcalc.stats.inputs import FloatArray, IntArray, checked_confidence, checked_labels, checked_scores
-from microcalc.stats.replicates import Descending, Resampling
+from microcalc.stats.replicates import CountArray, Descending, Resampling
 
 __all__ = ["DecisionCurve", "decision_curve"]
 
@@ -76,8 +76,8 @@ def decision_curve(
         return DecisionCurve(at, *(nothing,) * 8, plan.by, reason)
     descending = Descending.of(malignant, score)
     above = np.searchsorted(-descending.values, -at, side="left")  # how many distinct scores exceed the threshold
-    own, everybody = _benefits(descending, np.ones((1, malignant.size), dtype=np.int64), above, at)
-    drawn = [_benefits(descending, weights, above, at) for weights in plan.weights()]
+    own, everybody = _benefits(*descending.counts(np.ones((1, malignant.size), dtype=np.int32)), above, at)
+    drawn = [_benefits(tp, fp, above, at) for tp, fp in plan.counts(malignant, score)]
     model, treat_all = (np.concatenate(part) for part in zip(*drawn, strict=True))
     tails = [(1 - checked_confidence(confidence)) / 2, (1 + confidence) / 2]
     low, high = np.quantile(model, tails, axis=0)
@@ -86,10 +86,7 @@ def decision_curve(
     return DecisionCurve(at, own[0], low, high, everybody[0], all_low, all_high, more_low, more_high, plan.by)
 
 
-def _benefits(
-    descending: Descending, weights: IntArray, above: IntArray, at: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    tp, fp = descending.counts(weights)
+def _benefits(tp: CountArray, fp: CountArray, above: IntArray, at: FloatArray) -> tuple[FloatArray, FloatArray]:
     total = (tp[:, -1:] + fp[:, -1:]).astype(np.float64)
     price = at / (1 - at)
     return tp[:, above] / total - fp[:, above] / total * price, tp[:, -1:] / total - fp[:, -1:] / total * price

@@ -5,7 +5,7 @@ folder; here they are only called in order.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from microcalc.errors import StatisticsError
 from microcalc.predictions import ScoreTable
@@ -29,7 +29,15 @@ from microcalc.stats.subgroups import Subgroups, subgroups
 from microcalc.stats.summary import Table1, patient_plan, table1
 from microcalc.vocabulary import Split
 
-__all__ = ["AucPairs", "CalibrationRow", "Evaluation", "EvaluationPlan", "JudgedPoint", "LevelResult", "evaluate"]
+__all__ = [
+    "AucPairs",
+    "CalibrationRow",
+    "Evaluation",
+    "EvaluationPlan",
+    "JudgedPoint",
+    "LevelResult",
+    "evaluate_scores",
+]
 
 BEFORE = "none"
 """Stands for scores as they came, among the ways of recalibration."""
@@ -174,7 +182,7 @@ class Evaluation:
         return "" if self.validation is not None else "the table has no validation set"
 
 
-def evaluate(
+def evaluate_scores(
     test: ScoreTable, validation: ScoreTable | None = None, *, run: str = "", plan: EvaluationPlan | None = None
 ) -> Evaluation:
     """Compute everything about one run.
@@ -194,8 +202,10 @@ def evaluate(
     patients = patient_plan(test, settings)
     images = resampling(test.y_true, replicates=settings.bootstrap_replicates, seed=settings.seed)
     table = table1(test, validation, run=run, settings=settings, ensemble=asked.ensemble, plan=patients)
-    columns = dict(zip(test.models, test.scores.T, strict=True))
-    y, confidence = test.y_true, settings.confidence
+    curves = {
+        name: _curves(test, score, (images, patients), asked)
+        for name, score in zip(test.models, test.scores.T, strict=True)
+    }
     return Evaluation(
         plan=asked,
         test=test,
@@ -204,31 +214,49 @@ def evaluate(
         pairs=_pairs(table),
         levels=tuple(_level(test, validation, run, level, asked) for level in asked.levels),
         points=_points(test, validation, table, patients, asked),
-        curves={name: roc_curve(y, score) for name, score in columns.items()},
-        bands={
-            name: {p.by: roc_band(y, score, plan=p, confidence=confidence) for p in (images, patients)}
-            for name, score in columns.items()
-        },
-        partial={
-            name: tuple(
-                partial_auc(y, score, axis=axis, part=asked.partial, plan=patients, confidence=confidence)
-                for axis in Axis
-            )
-            for name, score in columns.items()
-        },
-        precision={
-            name: precision_recall(y, score, plan=patients, confidence=confidence) for name, score in columns.items()
-        },
+        curves={name: c.roc for name, c in curves.items()},
+        bands={name: c.bands for name, c in curves.items()},
+        partial={name: c.partial for name, c in curves.items()},
+        precision={name: c.precision for name, c in curves.items()},
         calibration=_calibration(test, validation, patients, asked),
-        decision={
-            name: decision_curve(y, score, plan=patients, confidence=confidence) for name, score in columns.items()
-        },
+        decision={name: c.decision for name, c in curves.items()},
         subgroups=tuple(
-            subgroups(test, test.images[name].to_numpy(dtype=object), variable=name, confidence=confidence)
+            subgroups(
+                test,
+                test.images[name].to_numpy(dtype=object),
+                variable=name,
+                confidence=settings.confidence,
+            )
             for name in asked.subgroups
         ),
         readers=_readers(table.auc, test.models, asked),
         readers_clustered=_readers(table.auc_clustered, test.models, asked),
+    )
+
+
+@dataclass(frozen=True)
+class _Curves:
+    """All curves of one model."""
+
+    roc: RocCurve
+    bands: Mapping[str, RocBand]
+    partial: tuple[PartialAuc, ...]
+    precision: PrecisionRecall
+    decision: DecisionCurve
+
+
+def _curves(
+    test: ScoreTable, score: FloatArray, plans: tuple[Resampling, Resampling], asked: EvaluationPlan
+) -> _Curves:
+    y, confidence, patients = test.y_true, asked.settings.confidence, plans[1]
+    return _Curves(
+        roc=roc_curve(y, score),
+        bands={plan.by: roc_band(y, score, plan=plan, confidence=confidence) for plan in plans},
+        partial=tuple(
+            partial_auc(y, score, axis=axis, part=asked.partial, plan=patients, confidence=confidence) for axis in Axis
+        ),
+        precision=precision_recall(y, score, plan=patients, confidence=confidence),
+        decision=decision_curve(y, score, plan=patients, confidence=confidence),
     )
 
 
@@ -259,6 +287,7 @@ def _level(
     usable = validation is not None and not why_no_level(validation, level)
     chooser = aggregate(validation, level, how) if validation is not None and usable else None
     table = table1(units, chooser, run=run, settings=plan.settings, ensemble=plan.ensemble)
+    table = replace(table, unit=str(level))
     return LevelResult(level, how, table, mixed=units_with_both_labels(test, level))
 
 
@@ -267,7 +296,7 @@ def _points(
 ) -> tuple[JudgedPoint, ...]:
     confidence = plan.settings.confidence
     points = list(table.points)
-    choosers = {Split.VALIDATION: validation} if validation is not None else {Split.TEST: test}
+    choosers = {Split.TEST: test} | ({Split.VALIDATION: validation} if validation is not None else {})
     for rule in plan.rules:
         for split, chooser in choosers.items():
             rules = dict.fromkeys(test.models, rule)

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from microcalc.errors import StatisticsError
 from microcalc.stats.inputs import BoolArray, FloatArray, IntArray, checked_clusters, checked_labels
 
-__all__ = ["Descending", "Resampling", "resampling", "weighted_sums"]
+__all__ = ["CountArray", "Descending", "Resampling", "resampling", "weighted_sums"]
+
+CountArray = NDArray[np.int32]
+"""Whole numbers below two thousand million: how often, how many."""
 
 _CHUNK = 1 << 22
 """Weights held at once; keeps the memory linear in the number of images."""
@@ -41,24 +44,48 @@ class Resampling:
     seed: int
     by: str
 
-    def weights(self) -> Iterator[IntArray]:
+    def weights(self) -> Iterator[CountArray]:
         """All replicates, some rows at a time: (b, n) how often each image was drawn; read only."""
-        if self.images * self.replicates <= _CHUNK:
+        if self._small:
             yield self._kept
         else:
             yield from self._drawn()
 
+    def counts(self, malignant: BoolArray, score: FloatArray) -> Iterator[tuple[CountArray, CountArray]]:
+        """True and false positives of each replicate at each cut-off, some rows at a time; see `Descending.counts`.
+
+        The counts of the last score are kept while they are small, for several statistics ask for the same.
+        """
+        descending = Descending.of(malignant, score)
+        if not self._small:
+            for weights in self.weights():
+                yield descending.counts(weights)
+            return
+        key = score.tobytes() + malignant.tobytes()
+        if key not in self._last:
+            self._last.clear()
+            self._last[key] = descending.counts(self._kept)
+        yield self._last[key]
+
+    @property
+    def _small(self) -> bool:
+        return self.images * self.replicates <= _CHUNK
+
     @cached_property
-    def _kept(self) -> IntArray:
+    def _last(self) -> dict[bytes, tuple[CountArray, CountArray]]:
+        return {}
+
+    @cached_property
+    def _kept(self) -> CountArray:
         return next(self._drawn())
 
-    def _drawn(self) -> Iterator[IntArray]:
+    def _drawn(self) -> Iterator[CountArray]:
         streams = np.random.SeedSequence(self.seed).spawn(len(self.strata))
         generators = [np.random.default_rng(stream) for stream in streams]
         rows = max(1, _CHUNK // self.images)
         for start in range(0, self.replicates, rows):
             count = min(rows, self.replicates - start)
-            out = np.empty((count, self.images), dtype=np.int64)
+            out = np.empty((count, self.images), dtype=np.int32)
             for (positions, units), generator in zip(self.strata, generators, strict=True):
                 size = int(units.max()) + 1
                 drawn = generator.integers(0, size, size=(count, size))
@@ -133,12 +160,13 @@ class Descending:
         ends = np.append(np.flatnonzero(np.diff(ordered)), score.size - 1)
         return cls(order, malignant[order], ends, ordered[ends])
 
-    def counts(self, weights: IntArray) -> tuple[IntArray, IntArray]:
+    def counts(self, weights: CountArray) -> tuple[CountArray, CountArray]:
         """Weighted true and false positives of each replicate at each cut-off, (b, u + 1), from none to all."""
-        ordered = weights[:, self.order]
-        everything = np.cumsum(ordered, axis=1)[:, self.ends]
-        found = np.cumsum(ordered * self.malignant, axis=1)[:, self.ends]
-        zero = np.zeros((weights.shape[0], 1), dtype=np.int64)
+        ordered = np.take(weights, self.order, axis=1)
+        everything = np.cumsum(ordered, axis=1, dtype=np.int32)[:, self.ends]
+        ordered *= self.malignant
+        found = np.cumsum(ordered, axis=1, dtype=np.int32)[:, self.ends]
+        zero = np.zeros((weights.shape[0], 1), dtype=np.int32)
         return np.hstack([zero, found]), np.hstack([zero, everything - found])
 
 

@@ -5,6 +5,7 @@ joined by straight lines (ties become slopes); the precision-recall curve is a s
 its points promise precision that no cut-off has (Davis and Goadrich, ICML 2006).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from microcalc.errors import StatisticsError
-from microcalc.stats.inputs import FloatArray, IntArray, checked_confidence, checked_labels, checked_scores
+from microcalc.stats.inputs import FloatArray, checked_confidence, checked_labels, checked_scores
 from microcalc.stats.operating_point import candidate_counts
-from microcalc.stats.replicates import Descending, Resampling
+from microcalc.stats.replicates import CountArray, Descending, Resampling
 
 __all__ = ["Axis", "PartialAuc", "PrecisionRecall", "RocCurve", "partial_auc", "precision_recall", "roc_curve"]
 
@@ -150,7 +151,7 @@ def partial_auc(
     area = float(_part_area(curve.false_positive_rate[None], curve.sensitivity[None], along, part)[0])
     standardised = float(_mcclish(np.array([area]), part)[0])
     reason = "" if standardised >= 0.5 else "an area below that of chance has no standardised value"
-    drawn = np.array([]) if plan is None else _drawn_areas(Descending.of(malignant, score), plan, along, part)
+    drawn = np.array([]) if plan is None else _drawn_areas(plan.counts(malignant, score), along, part)
     limits = _limits(drawn, confidence)
     return PartialAuc(
         axis=along,
@@ -185,10 +186,9 @@ def precision_recall(
         nothing, nan = np.array([np.nan]), float("nan")
         reason = "precision and recall need malignant images; none came"
         return PrecisionRecall(nothing, nothing, nan, nan, nan, 0.0, "", reason)
-    descending = Descending.of(malignant, score)
-    tp, fp = descending.counts(np.ones((1, malignant.size), dtype=np.int64))
+    tp, fp = Descending.of(malignant, score).counts(np.ones((1, malignant.size), dtype=np.int32))
     recall, precision = tp[0, 1:] / tp[0, -1], tp[0, 1:] / (tp[0, 1:] + fp[0, 1:])
-    drawn = [] if plan is None else [_average_precision(*descending.counts(w)) for w in plan.weights()]
+    drawn = [] if plan is None else [_average_precision(*c) for c in plan.counts(malignant, score)]
     low, high = _limits(np.concatenate(drawn) if drawn else np.array([]), confidence)
     average = float(_average_precision(tp, fp)[0])
     return PrecisionRecall(recall, precision, average, low, high, float(malignant.mean()), plan.by if plan else "")
@@ -216,10 +216,9 @@ def _area_up_to(at: float, x: FloatArray, y: FloatArray, whole: FloatArray) -> F
     return np.asarray(whole[row, before] + np.where(run > 0, width * (y[row, before] + rise / 2), 0.0))
 
 
-def _drawn_areas(descending: Descending, plan: Resampling, axis: Axis, part: tuple[float, float]) -> FloatArray:
+def _drawn_areas(counts: Iterator[tuple[CountArray, CountArray]], axis: Axis, part: tuple[float, float]) -> FloatArray:
     areas = []
-    for weights in plan.weights():
-        tp, fp = descending.counts(weights)
+    for tp, fp in counts:
         both = (tp[:, -1] > 0) & (fp[:, -1] > 0)
         areas.append(_part_area(fp[both] / fp[both, -1:], tp[both] / tp[both, -1:], axis, part))
     return np.concatenate(areas)
@@ -231,7 +230,7 @@ def _mcclish(area: FloatArray, part: tuple[float, float]) -> FloatArray:
     return np.asarray((1 + (area - least) / (most - least)) / 2, dtype=np.float64)
 
 
-def _average_precision(tp: IntArray, fp: IntArray) -> FloatArray:
+def _average_precision(tp: CountArray, fp: CountArray) -> FloatArray:
     called = tp[:, 1:] + fp[:, 1:]
     precision = np.divide(tp[:, 1:], called, out=np.zeros(called.shape), where=called > 0)
     total = np.where(tp[:, -1] > 0, tp[:, -1], np.nan)

@@ -47,6 +47,7 @@ class Table1:
             ensemble, where there is one), cluster ``image`` or ``patient``.
         points: an operating point for each model and choice, the test set's first.
         tests: comparisons of the five measures.
+        unit: what counts as one case; "image" in names and words then means this unit.
     """
 
     run: str
@@ -61,6 +62,7 @@ class Table1:
     auc_tests: Mapping[tuple[str, str], OverallTest]
     points: tuple[OperatingPoint, ...]
     tests: tuple[OverallTests, ...]
+    unit: str = "image"
 
     @property
     def choices(self) -> tuple[Split, ...]:

@@ -1,0 +1,83 @@
+"""A table of texts from a CSV file or a workbook, without any guess at what the cells mean."""
+
+import warnings
+import zipfile
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+from openpyxl.utils.exceptions import InvalidFileException
+
+from microcalc.cohort.cells import cell_text
+from microcalc.errors import TableError
+
+__all__ = ["read_sheet"]
+
+_WORKBOOKS = (".xlsx", ".xlsm")
+_DELIMITERS = ",;\t"
+"""What may separate the cells of a CSV file; spreadsheets of some countries write semicolons."""
+
+
+def read_sheet(path: Path, *, sheet: str | None = None) -> pd.DataFrame:
+    """Read a table cell by cell as stripped text; empty cells are empty texts, empty rows at the end are left out.
+
+    Args:
+        path: CSV (UTF-8; comma, semicolon or tab) or XLSX; the first line names the columns.
+        sheet: of a workbook; default the first.
+
+    Raises:
+        TableError: the file cannot be read, is empty, or names a column twice.
+    """
+    table = _workbook(path, sheet) if path.suffix.casefold() in _WORKBOOKS else _csv(path)
+    table.columns = pd.Index([str(name).strip() for name in table.columns])
+    twice = sorted(set(table.columns[table.columns.duplicated()]))
+    if twice:
+        raise TableError(f"{path}, line 1: a column may stand in a table once; {twice} stand there twice")
+    table = table[(table != "").any(axis=1)]
+    if table.empty:
+        raise TableError(f"{path}: a table must have a line of column names and at least one row; none came")
+    return table
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = file.readline()
+        delimiter = max(_DELIMITERS, key=header.count)
+        table = pd.read_csv(
+            path, sep=delimiter, dtype=str, header=None, keep_default_na=False, encoding="utf-8-sig",
+            skip_blank_lines=False,
+        )  # fmt: skip
+    except UnicodeDecodeError as error:
+        raise TableError(f"{path}: a table must be UTF-8 text; save it as 'CSV UTF-8' ({error})") from error
+    except OSError as error:
+        raise TableError(f"{path}: a table must be a readable CSV or XLSX file; {error.strerror or error}") from error
+    except ValueError as error:  # pandas' parser errors are ValueErrors
+        raise TableError(f"{path}: a table must be a readable CSV or XLSX file; {error}") from error
+    cells = table.astype(object).where(table.notna(), "").map(str.strip)
+    return cells[1:].set_axis(list(cells.iloc[0]), axis=1).reset_index(drop=True)
+
+
+def _workbook(path: Path, sheet: str | None) -> pd.DataFrame:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about colours and drop-down lists that are of no concern here
+            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+            try:
+                names = list(book.sheetnames)
+                if sheet is not None and sheet not in names:
+                    raise TableError(f"{path}: the sheet must be one of {names}; there is no {sheet!r}")
+                page = book[sheet or names[0]]
+                page.reset_dimensions()  # some programs write a wrong size, and cells would be lost
+                rows = [[cell_text(cell) for cell in row] for row in page.iter_rows(values_only=True)]
+            finally:
+                book.close()
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, InvalidFileException) as error:
+        raise TableError(f"{path}: a workbook must be a readable XLSX file; {error}") from error
+    header = rows[0] if rows else []
+    while header and not header[-1]:
+        header.pop()
+    if not header:
+        raise TableError(f"{path}: a table must begin with a line of column names; its first line is empty")
+    cells = [[*row, *[""] * len(header)][: len(header)] for row in rows[1:]]
+    return pd.DataFrame(cells, columns=pd.Index(header, dtype=object), dtype=object)

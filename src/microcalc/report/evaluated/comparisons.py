@@ -1,0 +1,209 @@
+"""Printed tables that compare models: areas, their differences, fractions by GEE, readers against models."""
+
+from microcalc.report.printed import Footnotes, PrintedTable
+from microcalc.report.words import CHOICE_TEXT, MEASURE_TITLES, Names, facts_text, interval_text, number_text, p_text
+from microcalc.stats.comparison import AucDifference, OverallTest
+from microcalc.stats.evaluation import Evaluation
+from microcalc.stats.gee import GeeTest
+from microcalc.stats.multiplicity import holm
+from microcalc.stats.noninferiority import NonInferiority
+from microcalc.stats.operating_point import Measure
+from microcalc.vocabulary import Split
+
+__all__ = [
+    "areas_printed",
+    "fraction_pairs_printed",
+    "fractions_overall_printed",
+    "overall_printed",
+    "pairs_printed",
+    "readers_printed",
+]
+
+
+def areas_printed(e: Evaluation, names: Names) -> PrintedTable:
+    """Every interval of every area."""
+    notes, rows = Footnotes(), []
+    plain, clustered = e.table.auc, e.table.auc_clustered
+    for j, model in enumerate(e.table.models):
+        bands = e.bands[model]
+        area = float(plain.auc[j])
+        cells = [
+            notes.of(interval_text(area, plain.low[j], plain.high[j], 3), plain.reasons[j]),
+            notes.of(interval_text(area, plain.low_logit[j], plain.high_logit[j], 3), plain.reasons[j]),
+            notes.of(interval_text(area, clustered.low[j], clustered.high[j], 3), clustered.reasons[j]),
+            *(
+                notes.of(interval_text(area, bands[by].auc_low, bands[by].auc_high, 3), bands[by].reason)
+                for by in ("image", "patient")
+            ),
+        ]
+        rows.append((names.title(model), *cells))
+    columns = (
+        "Model",
+        "DeLong",
+        "DeLong, logit",
+        "Patients (Obuchowski)",
+        "Bootstrap of images",
+        "Bootstrap of patients",
+    )
+    return PrintedTable(
+        title=f"Areas under the ROC curve with {_level(e)} limits of every kind",
+        columns=columns,
+        rows=tuple(rows),
+        notes=(_who(e), f"Bootstrap: {e.table.replicates} replicates, percentiles.", *notes.sentences()),
+    )
+
+
+def overall_printed(e: Evaluation) -> PrintedTable:
+    """Chi-square tests that all areas are equal."""
+    notes, rows = Footnotes(), []
+    for which, words in (("all", "All models"), ("networks", "Without the ensemble")):
+        plain, clustered = e.table.auc_tests.get((which, "image")), e.table.auc_tests.get((which, "patient"))
+        if plain is not None and clustered is not None:
+            rows.append((words, str(len(plain.models)), *_chi2(plain, notes), *_chi2(clustered, notes)))
+    return PrintedTable(
+        title="Equality of all areas",
+        columns=("Models", "Count", "χ² (df), DeLong", "p", "χ² (df), patients", "p, patients"),
+        rows=tuple(rows),
+        notes=(
+            _who(e),
+            "The ensemble is made of the other models, so a test that includes it mostly tests averaging.",
+            *notes.sentences(),
+        ),
+    )
+
+
+def _chi2(test: OverallTest, notes: Footnotes) -> tuple[str, str]:
+    value = number_text(test.chi2, 2)
+    return notes.of(f"{value} ({test.df})", test.reason), notes.of(p_text(test.p), test.reason)
+
+
+def pairs_printed(e: Evaluation, names: Names) -> PrintedTable:
+    """Differences of areas, every two models."""
+    notes, rows = Footnotes(), []
+    both = zip(e.pairs.plain, e.pairs.clustered, e.pairs.p_holm, e.pairs.p_holm_clustered, strict=True)
+    for plain, clustered, p_holm, p_holm_clustered in both:
+        rows.append(
+            (
+                f"{names.title(plain.a)} − {names.title(plain.b)}",
+                *_difference(plain, p_holm, notes),
+                *_difference(clustered, p_holm_clustered, notes)[0:1],
+                *_difference(clustered, p_holm_clustered, notes)[2:],
+            )
+        )
+    return PrintedTable(
+        title="Differences between areas, every two models",
+        columns=(
+            "Models", f"Difference ({_level(e)} CI)", "z", "p", "Holm", "CI, patients", "p, patients", "Holm, patients",
+        ),
+        rows=tuple(rows),
+        notes=(
+            _who(e),
+            "DeLong's covariance with images as independent; beside it Obuchowski's with patients as clusters. Holm:"
+            f" corrected for the {len(rows)} comparisons of this table.",
+            *notes.sentences(),
+        ),
+    )  # fmt: skip
+
+
+def _difference(pair: AucDifference, p_holm: float, notes: Footnotes) -> tuple[str, str, str, str]:
+    reason = pair.reason
+    return (
+        notes.of(interval_text(pair.difference, pair.low, pair.high, 3), reason),
+        notes.of(number_text(pair.z, 2), reason),
+        notes.of(p_text(pair.p), reason),
+        notes.of(p_text(p_holm), reason),
+    )
+
+
+def fractions_overall_printed(e: Evaluation, chosen_on: Split) -> PrintedTable:
+    """Overall GEE tests of the five fractions, three statistics, two kinds of cluster."""
+    notes, rows = Footnotes(), []
+    for cluster in ("image", "patient"):
+        for measure, comparison in e.table.tests_of(chosen_on, cluster).measures.items():
+            test = comparison.overall
+            rows.append((MEASURE_TITLES[measure], f"{cluster}s", str(test.df), *_statistics(test, notes)))
+    return PrintedTable(
+        title=f"Equality of all models' fractions (GEE); {CHOICE_TEXT[chosen_on]}",
+        columns=("Measure", "Clusters", "df", "Score χ²", "p", "Wald χ², logit", "p", "Wald χ², identity", "p"),
+        rows=tuple(rows),
+        notes=(
+            _who(e),
+            "Marginal logistic model, independence working correlation, sandwich variance. Score: generalised score.",
+            *notes.sentences(),
+        ),
+    )
+
+
+def _statistics(test: GeeTest, notes: Footnotes) -> tuple[str, ...]:
+    cells = (
+        (number_text(test.score, 2), p_text(test.p_score)),
+        (number_text(test.wald_logit, 2), p_text(test.p_wald_logit)),
+        (number_text(test.wald_identity, 2), p_text(test.p_wald_identity)),
+    )
+    return tuple(notes.of(cell, test.reason) for pair in cells for cell in pair)
+
+
+def fraction_pairs_printed(e: Evaluation, names: Names, chosen_on: Split, cluster: str) -> PrintedTable:
+    """Differences of the five fractions in percentage points, every two models, with p and Holm's p."""
+    notes, rows = Footnotes(), []
+    measures = e.table.tests_of(chosen_on, cluster).measures
+    corrected = {m: holm([pair.p_score for pair in c.pairs]) for m, c in measures.items()}
+    count = len(next(iter(measures.values())).pairs)
+    for position in range(count):
+        cells, pair = [], None
+        for measure in Measure:
+            pair = measures[measure].pairs[position]
+            difference = number_text(100 * pair.difference, 1)
+            p = f"{difference}; {p_text(pair.p_score)}; {p_text(float(corrected[measure][position]))}"
+            cells.append(notes.of(p, pair.reason))
+        if pair is not None:
+            rows.append((f"{names.title(pair.a)} − {names.title(pair.b)}", *cells))
+    return PrintedTable(
+        title=f"Differences of fractions, every two models, clusters = {cluster}s; {CHOICE_TEXT[chosen_on]}",
+        columns=("Models", *(MEASURE_TITLES[m] for m in Measure)),
+        rows=tuple(rows),
+        notes=(
+            _who(e),
+            "Each cell: difference in percentage points; p of the generalised score test; p corrected by Holm for the"
+            f" {count} comparisons of its column.",
+            *notes.sentences(),
+        ),
+    )
+
+
+def readers_printed(e: Evaluation, names: Names) -> PrintedTable:
+    """Models against readers, with the stated margin."""
+    notes, rows = Footnotes(), []
+    for plain, clustered in zip(e.readers, e.readers_clustered, strict=True):
+        words = f"{names.title(plain.model)} − {names.title(plain.reader)}"
+        rows.append((words, *_reader(plain, notes), *_reader(clustered, notes)))
+    head = f"Difference of areas ({_level(e)} CI)"
+    return PrintedTable(
+        title=f"Models against readers; non-inferiority with a margin of {e.plan.margin:g} in AUC",
+        columns=("Model − reader", head, "p", "Answer", "by patients", "p", "Answer"),
+        rows=tuple(rows),
+        notes=(
+            _who(e),
+            f"p: one-sided test that the model is worse by {e.plan.margin:g} or more. Non-inferior: the lower limit"
+            " lies above minus the margin; superior: above 0. The readers are taken as fixed. The margin must have been"
+            " stated before the data were seen.",
+            *notes.sentences(),
+        ),
+    )
+
+
+def _reader(row: NonInferiority, notes: Footnotes) -> tuple[str, str, str]:
+    answer = "superior" if row.superior else "non-inferior" if row.non_inferior else "not shown"
+    return (
+        notes.of(interval_text(row.difference, row.low, row.high, 3), row.reason),
+        notes.of(p_text(row.p), row.reason),
+        "n/a" if row.reason else answer,
+    )
+
+
+def _level(e: Evaluation) -> str:
+    return f"{100 * e.table.confidence:g}%"
+
+
+def _who(e: Evaluation) -> str:
+    return f"Test set: {facts_text(e.table.test, e.table.unit)}."

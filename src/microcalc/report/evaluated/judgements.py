@@ -1,0 +1,239 @@
+"""Printed tables of single models: cut-offs and their consequences, parts of curves, calibration, levels, subgroups."""
+
+from microcalc.report.printed import Footnotes, PrintedTable
+from microcalc.report.words import Names, facts_text, interval_text, number_text, p_text, percent_text
+from microcalc.stats.calibration import Coefficient
+from microcalc.stats.evaluation import Evaluation, JudgedPoint
+from microcalc.stats.operating_point import Measure
+from microcalc.stats.subgroups import SMALLEST_CLASS, Subgroups
+from microcalc.vocabulary import Split
+
+__all__ = [
+    "calibration_printed",
+    "consequences_printed",
+    "curve_parts_printed",
+    "levels_printed",
+    "points_printed",
+    "predictive_printed",
+    "subgroups_printed",
+]
+
+_WHERE = {Split.TEST: "test, optimistic", Split.VALIDATION: "validation, frozen", "given": "given"}
+
+
+def points_printed(e: Evaluation, names: Names) -> PrintedTable:
+    """Every cut-off with its four counts."""
+    rows = []
+    for judged in e.points:
+        counts = judged.point.counts
+        cells = (str(n) for n in (counts.tp, counts.fn, counts.tn, counts.fp))
+        both = (judged.point.fractions[m].wilson for m in (Measure.SENSITIVITY, Measure.SPECIFICITY))
+        rows.append((*_head(judged, names), *cells, *(percent_text(value) for value in both)))
+    ties = [
+        f"{names.title(p.model)}: {len(p.choice.maximisers)} cut-offs reach the same Youden index, the smallest is used"
+        for p in e.table.points
+        if len(p.choice.maximisers) > 1
+    ]
+    return PrintedTable(
+        title="Cut-offs, how and where they were chosen, and their counts on the test set",
+        columns=(*_HEAD, "TP", "FN", "TN", "FP", "Sensitivity", "Specificity"),
+        rows=tuple(rows),
+        notes=(_who(e), "Percent with Wilson's limits.", *(f"{words}." for words in ties)),
+    )
+
+
+def consequences_printed(e: Evaluation, names: Names) -> PrintedTable:
+    """Biopsies avoided and cancers missed."""
+    notes, rows = Footnotes(), []
+    for judged in e.points:
+        c = judged.consequences
+        cells = []
+        for value, drawn in ((c.avoided, c.avoided_patient), (c.missed, c.missed_patient)):
+            cells.append(notes.of(percent_text(value), value.reason))
+            limits = interval_text(100 * value.estimate, 100 * drawn[0], 100 * drawn[1], 1)
+            cells.append(notes.of(limits, value.reason or "at 0 and 100 replicates have no spread; see Wilson's"))
+        rows.append((*_head(judged, names), *cells))
+    return PrintedTable(
+        title="What would have happened, had only lesions above the cut-off been biopsied",
+        columns=(
+            *_HEAD, "Biopsies avoided per 100 benign", "by patients", "Cancers missed per 100", "by patients",
+        ),
+        rows=tuple(rows),
+        notes=(
+            _who(e),
+            f"Limits by Wilson, and by bootstrap of patients ({e.table.replicates} replicates).",
+            *notes.sentences(),
+        ),
+    )  # fmt: skip
+
+
+def predictive_printed(e: Evaluation, names: Names) -> PrintedTable:
+    """PPV and NPV at other prevalences."""
+    notes, rows = Footnotes(), []
+    for judged in e.points:
+        cells = []
+        for value in judged.consequences.predictive:
+            text = interval_text(100 * value.estimate, 100 * value.low_patient, 100 * value.high_patient, 1)
+            cells.append(notes.of(text, value.reason or "undefined in more than half of the replicates"))
+        rows.append((*_head(judged, names), *cells))
+    heads = [f"{m} at {p:.3g}" for p in e.plan.prevalences for m in ("PPV", "NPV")]
+    return PrintedTable(
+        title="Predictive values carried to other prevalences (Bayes)",
+        columns=(*_HEAD, *heads),
+        rows=tuple(rows),
+        notes=(
+            _who(e),
+            f"Percent; limits by bootstrap of patients ({e.table.replicates} replicates). Sensitivity and specificity"
+            " are taken to be the same at every prevalence.",
+            *notes.sentences(),
+        ),
+    )
+
+
+_HEAD = ("Model", "Rule", "Chosen on", "Cut-off")
+
+
+def _head(judged: JudgedPoint, names: Names) -> tuple[str, str, str, str]:
+    point = judged.point
+    rule = point.rule.replace(">=", " ≥ ")
+    return names.title(point.model), rule, _WHERE[point.chosen_on], names.cutoff(point.model, point.cutoff)
+
+
+def curve_parts_printed(e: Evaluation, names: Names) -> PrintedTable:
+    """Partial areas and average precision."""
+    notes, rows = Footnotes(), []
+    for model in e.table.models:
+        cells = []
+        for part in e.partial[model]:
+            cells.append(notes.of(interval_text(part.area, *part.limits, 3), part.reason))
+            cells.append(notes.of(interval_text(part.standardised, *part.limits_standardised, 3), part.reason))
+        curve = e.precision[model]
+        cells.append(notes.of(interval_text(curve.average_precision, curve.low, curve.high, 3), curve.reason))
+        rows.append((names.title(model), *cells))
+    low, high = e.plan.partial
+    between = f"{low:g} to {high:g}"
+    return PrintedTable(
+        title="Parts of the ROC curve, and average precision",
+        columns=(
+            "Model", f"Area, specificity {between}", "standardised", f"Area, sensitivity {between}", "standardised",
+            "Average precision",
+        ),
+        rows=tuple(rows),
+        notes=(
+            _who(e),
+            f"Limits by bootstrap of patients ({e.table.replicates} replicates). ROC corners are joined by straight"
+            " lines, precision by steps. Standardised (McClish): 0.5 is chance, 1 is perfect. Average precision of"
+            f" chance: {e.table.test.malignant / max(e.table.test.images, 1):.3f}.",
+            *notes.sentences(),
+        ),
+    )  # fmt: skip
+
+
+def calibration_printed(e: Evaluation, names: Names) -> PrintedTable:
+    """Calibration before and after."""
+    notes, rows = Footnotes(), []
+    for row in e.calibration:
+        result, score = row.result, row.result.brier
+        rows.append(
+            (
+                names.title(row.model),
+                row.method,
+                notes.of(_coefficient(result.intercept), result.intercept.reason),
+                notes.of(_coefficient(result.slope), result.slope.reason),
+                notes.of(interval_text(score.score, score.low, score.high, 3), result.reason),
+                *(
+                    notes.of(number_text(value, 3), result.reason)
+                    for value in (score.reliability, score.resolution, score.uncertainty, result.expected_error)
+                ),
+            )
+        )
+    learnt = (
+        "Recalibrations were learnt on the validation set, never on the test set."
+        if e.validation is not None
+        else f"No recalibration: {e.without_frozen}, and none is ever learnt on the test set."
+    )
+    bins = e.plan.bins
+    return PrintedTable(
+        title="Calibration on the test set, before and after recalibration",
+        columns=(
+            "Model", "Recalibration", "Intercept", "Slope", "Brier", "reliability", "resolution", "uncertainty", "ECE",
+        ),
+        rows=tuple(rows),
+        notes=(
+            _who(e),
+            f"{learnt} Intercept with the slope held at 1; limits cluster-robust by patient, those of Brier's score by"
+            f" bootstrap of patients. ECE: expected calibration error; {bins.count} bins of {bins.binning}.",
+            *notes.sentences(),
+        ),
+    )  # fmt: skip
+
+
+def _coefficient(value: Coefficient) -> str:
+    return interval_text(value.estimate, value.low, value.high, 2)
+
+
+def levels_printed(e: Evaluation, names: Names) -> PrintedTable:
+    """Areas and fractions of images, lesions, breasts and patients."""
+    notes, rows, about = Footnotes(), [], []
+    tables = [(e.table, "")] + [(level.table, str(level.aggregation)) for level in e.levels if level.table is not None]
+    for table, how in tables:
+        chosen = Split.VALIDATION if Split.VALIDATION in table.choices else Split.TEST
+        for j, point in enumerate(table.points_of(chosen)):
+            area = table.auc_clustered
+            both = (point.fractions[m].wilson for m in (Measure.SENSITIVITY, Measure.SPECIFICITY))
+            rows.append(
+                (
+                    f"{table.unit}{f', {how}' if how else ''}",
+                    names.title(point.model),
+                    notes.of(interval_text(area.auc[j], area.low[j], area.high[j], 3), area.reasons[j]),
+                    _WHERE[chosen],
+                    *(notes.of(percent_text(value), value.reason) for value in both),
+                )
+            )
+        about.append(f"By {table.unit}: {facts_text(table.test, table.unit)}.")
+    about += [f"Not by {level.level}: {level.reason}." for level in e.levels if level.reason]
+    about += [
+        f"{level.mixed} {level.level}s have malignant and benign images and count as malignant."
+        for level in e.levels
+        if level.mixed
+    ]
+    return PrintedTable(
+        title="Images, lesions, breasts, patients: the same at other levels",
+        columns=("Level", "Model", "AUC (by patients)", "Cut-off chosen on", "Sensitivity", "Specificity"),
+        rows=tuple(rows),
+        notes=(
+            *about,
+            f"The score of a lesion, breast or patient is the {e.plan.aggregation} of its images' scores. Limits of the"
+            " AUC by Obuchowski, patients as clusters; of the fractions by Wilson.",
+            *notes.sentences(),
+        ),
+    )
+
+
+def subgroups_printed(e: Evaluation, part: Subgroups, names: Names) -> PrintedTable:
+    """One variable: every group, every model, and the tests that a model does as well in all groups."""
+    notes, rows = Footnotes(), []
+    for row in part.rows:
+        small = " (too small)" if row.too_small else ""
+        area = notes.of(interval_text(row.auc, row.low, row.high, 3), row.reason)
+        counts = (str(n) for n in (row.images, row.patients, row.malignant, row.benign))
+        rows.append((f"{row.group}{small}", *counts, names.title(row.model), area))
+    for test in part.interactions:
+        text = f"χ² {number_text(test.chi2, 2)} ({test.df}), p {p_text(test.p)}"
+        rows.append(("all groups equal", "", "", "", "", names.title(test.model), notes.of(text, test.reason)))
+    unknown = f" {part.without_value} images without a value are in no group." if part.without_value else ""
+    return PrintedTable(
+        title=f"Subgroups by {part.variable}",
+        columns=(part.variable, "Images", "Patients", "Malignant", "Benign", "Model", "AUC (by patients)"),
+        rows=tuple(rows),
+        notes=(
+            f"{_who(e)}{unknown}",
+            f"A group with fewer than {SMALLEST_CLASS} images of a class is too small and takes no part in the test.",
+            *(f"{warning}." for warning in part.warnings),
+            *notes.sentences(),
+        ),
+    )
+
+
+def _who(e: Evaluation) -> str:
+    return f"Test set: {facts_text(e.table.test, e.table.unit)}."

@@ -1,0 +1,141 @@
+"""The commands `microcalc cohort ...`: what they print, make and end with."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cohort_samples import cohort, encode_sample, names_in
+from microcalc import RESEARCH_USE
+from microcalc.cli import cohort as commands
+from microcalc.errors import CohortError, InputError, ProtocolError
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(commands.app, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Twelve images of six patients in the paper's layout."""
+    for number in range(12):
+        label = ("benign", "malignant")[number % 2]
+        path = tmp_path / f"mine/{label}/P{number // 2}_{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_sample(number))
+    return tmp_path / "mine"
+
+
+def test_from_folders_says_what_it_does_what_it_found_and_what_it_made(source: Path, tmp_path: Path) -> None:
+    out = run("from-folders", source, "--out", tmp_path / "c")
+    assert out.exit_code == 0
+    lines = out.output.splitlines()
+    assert lines[0] == f"cohort from the folders benign and malignant in {source}, into {tmp_path / 'c'}"
+    assert lines[1] == "12 images: 6 benign, 6 malignant; 12 patients"
+    assert lines[2].startswith("warning: Patients are not known")
+    made = lines.index("made:")
+    assert RESEARCH_USE in lines[:made]
+    assert lines[made + 1 :] == [
+        *(f"  {tmp_path / 'c' / name}" for name in ("cohort.csv", "cohort.json", "rois")),
+        f"next: microcalc cohort check {tmp_path / 'c'}",
+    ]
+    assert all((tmp_path / "c" / name).exists() for name in ("cohort.csv", "cohort.json", "rois"))
+
+
+def test_a_patient_pattern_groups_the_images(source: Path, tmp_path: Path) -> None:
+    out = run("from-folders", source, "--out", tmp_path / "c", "--patient-pattern", r"(?P<patient>P\d+)_")
+    assert "6 patients" in out.output
+    assert "warning" not in out.output
+
+
+def test_bad_images_end_the_command_with_their_error(source: Path, tmp_path: Path) -> None:
+    (source / "benign/P0_0.png").write_bytes(b"")
+    out = run("from-folders", source, "--out", tmp_path / "c")
+    assert isinstance(out.exception, InputError)
+    assert out.exception.exit_code == 2
+    assert names_in(tmp_path) == ["mine"]
+
+
+def test_bad_images_that_are_left_out_are_listed(source: Path, tmp_path: Path) -> None:
+    (source / "benign/P0_0.png").write_bytes(b"")
+    out = run("from-folders", source, "--out", tmp_path / "c", "--skip-bad")
+    assert out.exit_code == 0
+    assert "left out, 1:\n  benign/P0_0.png: an image must be a PNG, TIFF or JPEG file" in out.output
+
+
+def test_fitted_images_are_counted(source: Path, tmp_path: Path) -> None:
+    (source / "benign/P0_0.png").write_bytes(encode_sample(0, side=400))
+    out = run("from-folders", source, "--out", tmp_path / "c", "--fit")
+    assert "1 images were mirrored at their edges to reach 512 x 512 (column padded)" in out.output
+
+
+def test_from_table_makes_a_cohort(source: Path, tmp_path: Path) -> None:
+    files = sorted(source.rglob("*.png"))
+    rows = [f"{p.relative_to(source)},{p.stem},{p.stem[:2]},{p.parent.name}" for p in files]
+    (tmp_path / "t.csv").write_text("\n".join(["path,image_id,patient_id,label", *rows]))
+    out = run("from-table", tmp_path / "t.csv", "--images", source, "--out", tmp_path / "c")
+    assert out.exit_code == 0
+    assert out.output.splitlines()[:2] == [
+        f"cohort from the table {tmp_path / 't.csv'}, into {tmp_path / 'c'}",
+        "12 images: 6 benign, 6 malignant; 6 patients",
+    ]
+
+
+def test_an_occupied_target_ends_with_its_error(source: Path, tmp_path: Path) -> None:
+    run("from-folders", source, "--out", tmp_path / "c")
+    assert isinstance(run("from-folders", source, "--out", tmp_path / "c").exception, CohortError)
+
+
+def test_a_bad_pattern_ends_with_its_error(source: Path, tmp_path: Path) -> None:
+    out = run("from-folders", source, "--out", tmp_path / "c", "--patient-pattern", "(")
+    assert isinstance(out.exception, ProtocolError)
+
+
+def test_check_shows_counts_and_ends_well(tmp_path: Path) -> None:
+    cohort(tmp_path / "c", synthetic=True)
+    out = run("check", tmp_path / "c")
+    assert out.exit_code == 0
+    assert "12 images of 12 patients" in out.output
+    assert [line.split() for line in out.output.splitlines() if line.startswith(("class", "benign", "malignant"))] == [
+        ["class", "images", "patients", "benign", "malignant"],
+        ["benign", "6", "6", "6", "0"],
+        ["malignant", "6", "6", "0", "6"],
+    ]
+    assert "note synthetic: the images of this cohort are made up" in out.output
+    assert "errors: 0, warnings: 0; nothing is wrong with this cohort" in out.output
+    assert out.output.splitlines()[-1] == RESEARCH_USE
+
+
+def test_check_ends_with_one_where_there_are_errors(tmp_path: Path) -> None:
+    cohort(tmp_path / "c").image_path("i000").unlink()
+    out = run("check", tmp_path / "c")
+    assert out.exit_code == 1
+    assert "error missing-image: 1 image of the table missing: rois/benign/i000.png" in out.output
+    assert "do not use this cohort before the errors are mended" in out.output
+
+
+def test_check_writes_its_findings_as_json(tmp_path: Path) -> None:
+    cohort(tmp_path / "c").image_path("i000").unlink()
+    out = run("check", tmp_path / "c", "--json", tmp_path / "found.json")
+    assert out.exit_code == 1
+    assert out.output.endswith(f"made:\n  {tmp_path / 'found.json'}\n")
+    assert json.loads((tmp_path / "found.json").read_text())["findings"][0]["code"] == "missing-image"
+
+
+def test_check_of_nothing_is_an_error(tmp_path: Path) -> None:
+    out = run("check", tmp_path / "none")
+    assert out.exit_code == 1
+    assert "error no-folder" in out.output
+
+
+def test_a_quick_check_does_not_read_the_images(tmp_path: Path) -> None:
+    cohort(tmp_path / "c").image_path("i000").write_bytes(b"")
+    assert run("check", tmp_path / "c", "--quick").exit_code == 0
+    assert run("check", tmp_path / "c").exit_code == 1
+
+
+def test_a_log_gets_a_line_now_and_then(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "_SECONDS_BETWEEN_LINES", -1.0)
+    out = run("from-folders", source, "--out", tmp_path / "c")
+    assert out.output.splitlines()[1:13] == [f"{k} of 12 images" for k in range(1, 13)]
