@@ -12,7 +12,8 @@ About two minutes on 2 cores. Three ways, interleaved in one run, each on one no
 The ratio library : ours is taken within each repetition, of the sums over the networks; the goal on a 2-core
 AVX512-BF16 CPU is a median of at least 5. The networks have random weights; one pass over noise sets the batch
 norms' statistics, so that no value under- or overflows and slows a way down. Reading and resizing the ROI costs all
-ways the same and is left out.
+ways the same and is left out. That all ways give the same scores and maps is shown by `tests/test_gradcam.py` and
+`tests/test_inference.py`. Other work on the machine disturbs two threads more than one.
 """
 
 import argparse
@@ -28,7 +29,7 @@ import torch
 from torch import nn
 
 from microcalc.learn._timm import import_with_torchvision
-from microcalc.learn.gradcam import GradCam, grad_cam, heatmaps
+from microcalc.learn.gradcam import grad_cam, heatmaps
 from microcalc.learn.inference import inference_network
 from microcalc.learn.machine import best_precision
 from microcalc.learn.networks import NETWORK_TABLE, NetworkSpec, build_network
@@ -47,8 +48,6 @@ class Contest:
 
     spec: NetworkSpec
     ways: dict[str, Way]
-    probability_difference: float
-    map_difference: float
 
 
 def main() -> None:
@@ -83,22 +82,16 @@ def prepare(spec: NetworkSpec, device: torch.device, precision: torch.dtype) -> 
     def by_library() -> object:
         return cam(input_tensor=image, targets=[targets.ClassifierOutputTarget(MALIGNANT)])
 
-    def read(model: nn.Module) -> tuple[GradCam, torch.Tensor]:
+    def read(model: nn.Module) -> object:
         result = grad_cam(model, spec, image, target=MALIGNANT)
-        return result, heatmaps(result.maps, side=ROI_SIDE).cpu()
+        return result.probabilities.cpu(), heatmaps(result.maps, side=ROI_SIDE).cpu()
 
-    exact, rough = read(channels_last)[0], read(folded)[0]
     ways: dict[str, Way] = {
         "library": by_library,
         "closed": lambda: read(channels_last),
         "ours": lambda: read(folded),
     }
-    return Contest(
-        spec,
-        ways,
-        probability_difference=float((exact.probabilities - rough.probabilities).abs().max()),
-        map_difference=float((exact.class_maps - rough.class_maps).abs().max() / exact.class_maps.max()),
-    )
+    return Contest(spec, ways)
 
 
 def settled(model: nn.Module, spec: NetworkSpec, generator: torch.Generator) -> nn.Module:
@@ -140,14 +133,11 @@ def milliseconds(way: Way, device: torch.device) -> float:
 
 
 def report(contests: list[Contest], times: dict[str, list[list[float]]]) -> None:
-    """Print medians, ratios and how far ours is from float32."""
-    print(f"{'network':<20} {'library ms':>10} {'closed ms':>10} {'ours ms':>10} {'ratio':>6}   ours - float32")
+    """Print medians and ratios."""
+    print(f"{'network':<20} {'library ms':>10} {'closed ms':>10} {'ours ms':>10} {'ratio':>6}")
     for i, contest in enumerate(contests):
         library, closed, ours = (statistics.median(row[i] for row in rows) for rows in times.values())
-        print(
-            f"{contest.spec.title:<20} {library:10.1f} {closed:10.1f} {ours:10.1f} {library / ours:6.2f}   "
-            f"probability {contest.probability_difference:.4f}, heatmap {contest.map_difference:.3f} of its maximum"
-        )
+        print(f"{contest.spec.title:<20} {library:10.1f} {closed:10.1f} {ours:10.1f} {library / ours:6.2f}")
     sums = {name: [sum(row) for row in rows] for name, rows in times.items()}
     ratios = [library / ours for library, ours in zip(sums["library"], sums["ours"], strict=True)]
     medians = [statistics.median(values) for values in sums.values()]

@@ -178,15 +178,27 @@ def test_the_papers_protocol_departs_nowhere() -> None:
 
 def test_every_changed_setting_is_a_departure() -> None:
     changed = Protocol.model_validate(
-        {"name": "demo", "weights": "none", "training": {"max_epochs": 8, "learning_rates": [5e-4], "seed": 3},
-         "image": {"local_contrast": {"sigma": 16}}, "split": {"by": "patient"}}
-    )  # fmt: skip
+        {
+            "name": "demo",
+            "weights": "none",
+            "training": {"max_epochs": 8, "learning_rates": [5e-4], "seed": 3, "batch_size": 16},
+            "image": {"local_contrast": {"sigma": 16}},
+            "split": {"by": "patient"},
+            "per_network": {"xception": {"learning_rate_factor": 2}, "inception_v3": {"input_size": 128}},
+        }
+    )
     found = {d.setting: (d.paper, d.here) for d in departures_from_paper(changed)}
     assert found["weights"] == ("imagenet", "none")
     assert found["training.max_epochs"] == ("not stated (100 here by default)", "8")
     assert found["training.learning_rates"] == ("0.0001 (supplement: 1e-05)", "0.0005")
     assert found["split.by"][1] == "patient"
-    assert any(setting.startswith("image.local_contrast") for setting in found)
+    assert found["training.batch_size"] == ("8, 16 or 32, by network", "16")
+    assert found["image.local_contrast.sigma"][0].startswith("not stated")
+    per_network = {name: values for name, values in found.items() if name.startswith("per_network")}
+    assert per_network == {
+        "per_network.xception.learning_rate_factor": ("1", "2"),
+        "per_network.inception_v3.input_size": ("as for every network", "128"),
+    }
     assert not {"name", "training.seed"} & set(found)
 
 

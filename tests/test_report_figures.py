@@ -173,9 +173,9 @@ def test_a_history_of_one_epoch_and_one_with_gaps_are_drawn() -> None:
     assert ink(learning_curves_figure([history(epochs=1), gaps])) > 0.005
 
 
-def test_a_changing_learning_rate_is_told_with_its_range() -> None:
+def test_a_changing_learning_rate_is_told_with_its_peak() -> None:
     assert rate_words(history()) == "0.0001"
-    assert rate_words(dataclasses.replace(history(), learning_rate=np.array([4e-5, 5e-4]))) == "4e-05 to 0.0005"
+    assert rate_words(dataclasses.replace(history(), learning_rate=np.array([4e-5, 5e-4]))) == "up to 0.0005"
     assert rate_words(dataclasses.replace(history(), learning_rate=np.array([]))) == ""
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Images",
     "Mask",
     "best_draft",
+    "core_pairs",
     "draw_images",
     "draw_patients",
     "poor_sets",
@@ -81,20 +82,63 @@ def wanted_images(images: Images, among: Mask, fraction: float) -> NDArray[np.in
     return wanted
 
 
-def draw_patients(images: Images, among: Mask, wanted: NDArray[np.int64], salt: str) -> tuple[int, Mask]:
+def core_pairs(images: Images, among: Mask, salt: str, *, sets: int) -> list[list[int]]:
+    """Two patients for each set that hold both classes together, so that no set can turn out poor.
+
+    A patient with benign images only goes with one with malignant images only; those that are left over go with
+    patients with both, who also go with each other. No other way yields more pairs.
+
+    Args:
+        images: what is drawn from.
+        among: (n,) images that the sets are made of.
+        salt: says which patients.
+        sets: how many pairs.
+
+    Returns:
+        Pairs of positions in ``patient_names``; empty where there are not that many.
+    """
+    counts = images.counts(among)
+    order = _random_order(images.patient_names, salt)
+    of_kind: list[list[int]] = []
+    for benign, malignant in ((True, False), (False, True), (True, True)):
+        kind = ((counts[order] > 0) == (benign, malignant)).all(axis=1)
+        of_kind.append(order[kind][: 2 * sets].tolist())
+    only_benign, only_malignant, both = of_kind
+    single_pairs = min(len(only_benign), len(only_malignant))
+    left = only_benign[single_pairs:] + only_malignant[single_pairs:]
+    rest = both[len(left) :]
+    pairs = [*zip(only_benign, only_malignant, strict=False), *zip(left, both, strict=False)]
+    pairs += zip(rest[::2], rest[1::2], strict=False)
+    return [list(pair) for pair in pairs[:sets]] if len(pairs) >= sets else []
+
+
+def draw_patients(
+    images: Images, among: Mask, wanted: NDArray[np.int64], salt: str, *, core: list[int], spared: list[int]
+) -> tuple[int, Mask]:
     """Draw whole patients until the wanted images of both classes are reached.
 
     Patients are taken in random order; one that would overshoot is passed over. What is lacking at the end is filled
     with the patients that bring the numbers closest.
 
+    Args:
+        images: what is drawn from.
+        among: (n,) images that may be taken.
+        wanted: (2,) benign and malignant images.
+        salt: says which order.
+        core: patients that are taken first.
+        spared: patients that are left to other sets.
+
     Returns:
         How many images the set is off, both classes together; and the (n,) mask of its images.
     """
     counts = images.counts(among)
-    order = _random_order(images.patient_names, salt)
-    order = order[counts[order].any(axis=1)]
     taken = np.zeros(len(counts), dtype=bool)
-    lacking_benign, lacking_malignant = wanted.tolist()
+    taken[core] = True
+    free = counts.any(axis=1) & ~taken
+    free[spared] = False
+    order = _random_order(images.patient_names, salt)
+    order = order[free[order]]
+    lacking_benign, lacking_malignant = np.maximum(wanted - counts[taken].sum(axis=0), 0).tolist()
     for patient, (benign, malignant) in zip(order.tolist(), counts[order].tolist(), strict=True):
         if benign <= lacking_benign and malignant <= lacking_malignant:
             taken[patient] = True
@@ -102,22 +146,17 @@ def draw_patients(images: Images, among: Mask, wanted: NDArray[np.int64], salt: 
             lacking_malignant -= malignant
             if not lacking_benign and not lacking_malignant:
                 break
-    while (patient := _filler(counts, order[~taken[order]], taken, wanted)) is not None:
-        taken[patient] = True
+    while (filler := _filler(counts, order[~taken[order]], wanted - counts[taken].sum(axis=0))) is not None:
+        taken[filler] = True
     return int(np.abs(wanted - counts[taken].sum(axis=0)).sum()), among & taken[images.patient]
 
 
-def _filler(counts: NDArray[np.int64], left: NDArray[np.int64], taken: Mask, wanted: NDArray[np.int64]) -> int | None:
-    """Patient that a set needs yet: for a class it lacks, for its second patient, or to come closer to ``wanted``."""
-    held = counts[taken].sum(axis=0)
-    absent = held == 0
-    if absent.any():
-        left = left[counts[left][:, absent].any(axis=1)]
+def _filler(counts: NDArray[np.int64], left: NDArray[np.int64], lacking: NDArray[np.int64]) -> int | None:
+    """Patient that brings a set closest to what it lacks; None where every one makes it worse."""
     if not len(left):
         return None
-    miss = np.abs(wanted - held - counts[left]).sum(axis=1)
-    needed = absent.any() or taken.sum() < MIN_PATIENTS
-    return int(left[miss.argmin()]) if needed or miss.min() < np.abs(wanted - held).sum() else None
+    miss = np.abs(lacking - counts[left]).sum(axis=1)
+    return int(left[miss.argmin()]) if miss.min() < np.abs(lacking).sum() else None
 
 
 def draw_images(images: Images, among: Mask, wanted: NDArray[np.int64], salt: str) -> Mask:

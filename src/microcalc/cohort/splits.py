@@ -18,6 +18,7 @@ from microcalc.cohort.draws import (
     Images,
     Mask,
     best_draft,
+    core_pairs,
     draw_images,
     draw_patients,
     poor_sets,
@@ -156,7 +157,7 @@ def _by_table(images: Images, settings: SplitSettings) -> Draft:
     test = images.given == Split.TEST
     if (images.given == Split.VALIDATION).any():
         return Draft(test, images.given == Split.VALIDATION)
-    draft = _draw_validation(images, settings, test)
+    draft = _validation_by_patient(images, settings, test)
     note = "The table names no validation set; it was drawn by patient from the table's train set."
     return replace(draft, warnings=(note,))
 
@@ -166,22 +167,32 @@ def _by_patient(images: Images, settings: SplitSettings) -> Draft:
     wanted = wanted_images(images, everything, settings.test_fraction)
 
     def draft(draw: int) -> tuple[int, Draft]:
-        miss, test = draw_patients(images, everything, wanted, f"{settings.seed} test {draw}")
-        rest = wanted_images(images, ~test, settings.validation_fraction)
-        more, validation = draw_patients(images, ~test, rest, f"{settings.seed} validation {draw}")
+        pairs = core_pairs(images, everything, f"{settings.seed} core {draw}", sets=len(Split))
+        core, *others = pairs or [[]]
+        salt, spared = f"{settings.seed} test {draw}", [patient for pair in others for patient in pair]
+        miss, test = draw_patients(images, everything, wanted, salt, core=core, spared=spared)
+        more, validation = _draw_validation(images, settings, test, draw, others)
         return miss + more, Draft(test, validation)
 
     return best_draft(images, draft)
 
 
-def _draw_validation(images: Images, settings: SplitSettings, test: Mask) -> Draft:
-    wanted = wanted_images(images, ~test, settings.validation_fraction)
-
+def _validation_by_patient(images: Images, settings: SplitSettings, test: Mask) -> Draft:
     def draft(draw: int) -> tuple[int, Draft]:
-        miss, validation = draw_patients(images, ~test, wanted, f"{settings.seed} validation {draw}")
+        pairs = core_pairs(images, ~test, f"{settings.seed} core {draw}", sets=len(Split) - 1)
+        miss, validation = _draw_validation(images, settings, test, draw, pairs)
         return miss, Draft(test, validation)
 
     return best_draft(images, draft)
+
+
+def _draw_validation(
+    images: Images, settings: SplitSettings, test: Mask, draw: int, pairs: list[list[int]]
+) -> tuple[int, Mask]:
+    """Validation set of one draw; ``pairs`` are the core of validation and of train, or none."""
+    core, spared = pairs or [[], []]
+    wanted = wanted_images(images, ~test, settings.validation_fraction)
+    return draw_patients(images, ~test, wanted, f"{settings.seed} validation {draw}", core=core, spared=spared)
 
 
 def _by_date_or_patient(images: Images, settings: SplitSettings) -> tuple[str, Draft]:
@@ -196,7 +207,7 @@ def _by_date_or_patient(images: Images, settings: SplitSettings) -> tuple[str, D
 
 def _by_date(images: Images, settings: SplitSettings) -> Draft:
     test, first_day, warnings = _test_by_date(images, settings)
-    draft = _draw_validation(images, settings, test)
+    draft = _validation_by_patient(images, settings, test)
     return replace(draft, warnings=warnings, test_from=first_day)
 
 

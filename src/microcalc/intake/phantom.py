@@ -168,7 +168,7 @@ def _plan(settings: PhantomSettings) -> list[PlannedPatient]:
     model = label_model(settings.difficulty)
     patients = plan_patients(settings.seed, model, patients=settings.patients, images=images)
     shares = {Split.TEST: settings.test_share, Split.VALIDATION: settings.validation_share}
-    return list(split_of_patients(patients, settings.seed, shares))
+    return split_of_patients(patients, settings.seed, shares)
 
 
 @contextmanager
@@ -252,7 +252,7 @@ def _record(settings: PhantomSettings, patients: Sequence[PlannedPatient]) -> di
         "tissue": str(settings.tissue),
         "tissue_details": _tissue_details(settings),
         "seed": settings.seed,
-        "difficulty": settings.difficulty,
+        "settings": asdict(settings),
         "pixel_mm": PIXEL_MM,
         "grey_step": GREY_STEP,
         "truth": {

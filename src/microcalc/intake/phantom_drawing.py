@@ -40,6 +40,10 @@ AHEAD = 4
 """Patients that each process may be ahead of the writing: memory does not grow with the cohort."""
 
 
+WORTHWHILE = 40
+"""Patients from which further processes are worth their start."""
+
+
 @dataclass(frozen=True)
 class DrawnImage:
     """One image as it goes into the cohort.
@@ -73,12 +77,12 @@ def draw_patients(
         patients: from `plan_patients`.
         seed: of the cohort.
         films: folder from `prepare_films`, or None for tissue of noise.
-        processes: 1 draws in this process; more start as many new ones.
+        processes: so many new ones are started; 1, or few patients: this one draws.
 
     Raises:
         MicrocalcError: a process died.
     """
-    if processes <= 1 or len(patients) < 2:
+    if processes <= 1 or len(patients) < WORTHWHILE:
         yield from (draw_patient(patient, seed, films) for patient in patients)
         return
     # Started anew rather than forked: a fork of a process with threads may hang.

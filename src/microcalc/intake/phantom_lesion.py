@@ -238,7 +238,7 @@ def _casts(rng: np.random.Generator, tangents: Points) -> _Capsules:
     along = _unit(tangents + 0.25 * rng.standard_normal((n, 3)))
     starts = np.stack([-0.42 * along, bend], axis=1)
     ends = np.stack([bend, 0.42 * along], axis=1)
-    return _Capsules(starts, ends, rng.uniform(0.13, 0.19, (n, 2)))
+    return _Capsules(starts, ends, rng.uniform(0.10, 0.19, (n, 2)))
 
 
 _SHAPES: Mapping[CalcMorphology, Callable[[np.random.Generator, Points], _Capsules]] = {

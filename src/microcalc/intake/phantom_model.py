@@ -177,9 +177,9 @@ def _score(lesions: Descriptors) -> NDArray[np.float64]:
     by_morphology = np.array([p.weight for p in _MORPHOLOGY.values()])
     by_distribution = np.array([p.weight for p in _DISTRIBUTION.values()])
     by_trait = np.array([_TRAIT_WEIGHT[t] for t in TRAITS])
-    return np.asarray(
-        by_morphology[lesions.morphology] + by_distribution[lesions.distribution] + lesions.traits @ by_trait
-    )
+    # Summed, not multiplied as matrices: the same bits however many threads there are.
+    traits = (lesions.traits * by_trait).sum(axis=1)
+    return np.asarray(by_morphology[lesions.morphology] + by_distribution[lesions.distribution] + traits)
 
 
 @lru_cache
@@ -255,4 +255,4 @@ def auc_of_probabilities(probability: ArrayLike, weight: ArrayLike | None = None
     benign = np.bincount(level, weights=w * (1 - p))
     pairs = malignant.sum() * benign.sum()
     below = np.cumsum(benign) - benign
-    return float(malignant @ (below + benign / 2) / pairs) if pairs > 0 else float("nan")
+    return float((malignant * (below + benign / 2)).sum() / pairs) if pairs > 0 else float("nan")

@@ -6,8 +6,9 @@ drawn here.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -218,8 +219,10 @@ def projection(rng: np.random.Generator, image: PlannedImage, laterality: Latera
 
 def split_of_patients(
     patients: Sequence[PlannedPatient], seed: int, shares: Mapping[Split, float]
-) -> Iterator[PlannedPatient]:
+) -> list[PlannedPatient]:
     """Give every patient a set: patients with and without a malignant lesion are dealt out alike.
+
+    Where a share is not 0, its set gets at least one patient of either kind, as long as there are enough to go round.
 
     Args:
         patients: in order; they come back in the same order.
@@ -227,11 +230,11 @@ def split_of_patients(
         shares: of the patients that go into validation and test; the rest are trained on.
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed))
-    rank = np.empty(len(patients))
+    sets = [Split.TRAIN] * len(patients)
     for malignant in (False, True):
         members = np.array([i for i, p in enumerate(patients) if p.malignant is malignant], dtype=np.int64)
-        rank[rng.permutation(members)] = (np.arange(len(members)) + 0.5) / max(len(members), 1)
-    test, validation = shares[Split.TEST], shares[Split.VALIDATION]
-    for patient, place in zip(patients, rank, strict=True):
-        held_out = Split.TEST if place < test else Split.VALIDATION
-        yield replace(patient, split=held_out if place < test + validation else Split.TRAIN)
+        dealt = iter(rng.permutation(members).tolist())
+        for split in (Split.TEST, Split.VALIDATION):
+            for i in islice(dealt, max(round(shares[split] * len(members)), int(shares[split] > 0))):
+                sets[i] = split
+    return [replace(patient, split=split) for patient, split in zip(patients, sets, strict=True)]

@@ -6,12 +6,12 @@ the report lists them.
 
 from collections.abc import Iterator, Mapping
 
-from microcalc.protocol import Protocol
+from microcalc.protocol import NetworkOverride, Protocol
 from microcalc.report.content import Departure
 
 __all__ = ["WHERE_THE_PAPER_IS_SILENT", "departures_from_paper"]
 
-_SILENT = {
+_SILENT = (
     "training.max_epochs",
     "training.epsilon",
     "training.batchnorm_images",
@@ -20,8 +20,14 @@ _SILENT = {
     "evaluation.confidence",
     "image.local_contrast",
     "image.crop",
+)
+"""Settings (and what lies below them) whose default is ours because the paper does not say."""
+
+_OF_EACH_NETWORK = {
+    "image.input_size": "224 or 299 pixels, by network",
+    "training.batch_size": "8, 16 or 32, by network",
 }
-"""Settings whose default is ours because the paper does not say."""
+"""Settings that the paper has for each network; here None stands for that."""
 
 _NO_DEPARTURE = {"name", "evaluation.seed", "training.seed", "split.seed", "training.learning_rates", "split.by"}
 """Names and seeds say nothing about the method; learning rates and split have words of their own below."""
@@ -30,7 +36,8 @@ WHERE_THE_PAPER_IS_SILENT = (
     "Squares that leave the image are padded by reflection, and the cohort's table says which.",
     "Patients stay on one side of the split unless it is made by image; the paper divided training and validation "
     "“randomly”.",
-    "Fivefold augmentation: every epoch sees each training image five times, each time in another random pose.",
+    "Fivefold augmentation is read as: every epoch sees each training image five times, each time in another random "
+    "pose.",
     "Two outputs with softmax cross-entropy; the grey image is repeated to three channels and normalised with the mean "
     "and standard deviation of each network's ImageNet weights.",
     "512 pixels are reduced to the network's size with an antialiased filter, so that a calcification of a few pixels "
@@ -45,16 +52,22 @@ WHERE_THE_PAPER_IS_SILENT = (
 def departures_from_paper(protocol: Protocol) -> tuple[Departure, ...]:
     """List every setting that differs from the paper's value, in the order of the protocol."""
     paper = dict(_flat(Protocol().model_dump(mode="json")))
-    found = [
-        Departure(name, _papers(name, paper.get(name)), _words(value))
-        for name, value in _flat(protocol.model_dump(mode="json"))
-        if name not in _NO_DEPARTURE and value != paper.get(name)
-    ]
+    unchanged = NetworkOverride().model_dump(mode="json")
+    found = []
+    for name, value in _flat(protocol.model_dump(mode="json")):
+        # What a protocol says of one network has no counterpart in the paper; its own default is "as the others".
+        default = unchanged.get(name.rpartition(".")[2]) if name.startswith("per_network.") else paper.get(name)
+        if name not in _NO_DEPARTURE and value != default:
+            found.append(Departure(name, _papers(name, default), _words(value)))
     return tuple(found + _learning_rates(protocol) + _split(protocol))
 
 
 def _papers(name: str, value: object) -> str:
-    return f"not stated ({_words(value)} here by default)" if name in _SILENT else _words(value)
+    if name.startswith("per_network."):
+        return "as for every network" if value is None else _words(value)
+    if name.startswith(_SILENT):
+        return f"not stated ({_words(value)} here by default)"
+    return _OF_EACH_NETWORK.get(name, _words(value))
 
 
 def _learning_rates(protocol: Protocol) -> list[Departure]:

@@ -65,7 +65,9 @@ def _few(run: RunContent) -> str:
         f"The test set has {test.malignant:,} malignant and {test.benign:,} benign images of {test.patients:,} patients"
     )
     if math.isfinite(width):
-        words += f"; the interval of an AUC is up to {width:.2f} wide, and smaller differences are within chance"
+        words += (
+            f"; the interval of an AUC is up to {width:.2f} wide, so differences between models need the paired tests"
+        )
     return words + (". That is few." if smallest < SMALL_CLASS else ".")
 
 
@@ -82,7 +84,7 @@ def _of_the_statistics(content: ReportContent) -> list[str]:
     models = max((len(run.models) for run in content.runs), default=0)
     sentences = [
         "Intervals in the paper's way treat every image as independent, although several images belong to one patient; "
-        "they are too narrow. Those that respect patients stand beside them."
+        "they tend to be too narrow. Those that respect patients stand beside them."
     ]
     if models > 1:
         comparisons = models * (models - 1) // 2

@@ -20,12 +20,12 @@ _LEFT, _RIGHT_LEFT, _WIDTH, _HEIGHT, _PITCH, _FOOT, _HEAD = 9.0, 50.5, 30.5, 19.
 
 
 def rate_words(history: TrainingHistory) -> str:
-    """For instance ``1e-04`` for a constant rate, ``4e-05 to 5e-04`` for a changing one, empty if unknown."""
+    """For instance ``0.0001`` for a constant rate, ``up to 0.0005`` for a changing one, empty if unknown."""
     rates = history.learning_rate[np.isfinite(history.learning_rate)]
     if not rates.size:
         return ""
     low, high = float(rates.min()), float(rates.max())
-    return f"{high:.2g}" if np.isclose(low, high) else f"{low:.2g} to {high:.2g}"
+    return f"{high:.2g}" if np.isclose(low, high) else f"up to {high:.2g}"
 
 
 def draw_loss(axes: Axes, history: TrainingHistory) -> None:

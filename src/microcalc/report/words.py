@@ -89,7 +89,10 @@ def p_text(p: float) -> str:
 
 def number_text(value: float, digits: int) -> str:
     """A number with a fixed count of decimals; ``n/a`` where it is undefined, no minus before a zero."""
-    return f"{value:.{digits}f}".replace("-", "−") if np.isfinite(value) else NOT_AVAILABLE
+    if not np.isfinite(value):
+        return NOT_AVAILABLE
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def interval_text(estimate: float, low: float, high: float, digits: int) -> str:

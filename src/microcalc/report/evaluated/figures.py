@@ -103,7 +103,7 @@ def decision_figure(e: Evaluation, names: Names) -> Figure:
     """Net benefit as small multiples: the model with its band against a biopsy for everybody and for nobody."""
     shown = {model: curve for model, curve in e.decision.items() if not curve.reason}
     figure, grid = _multiples(len(shown), "Threshold probability", "Net benefit")
-    top = 1.15 * e.table.test.malignant / e.table.test.images
+    top = 1.15 * max(e.table.test.malignant / e.table.test.images, 0.05)
     for axes, (model, curve) in zip(grid, shown.items(), strict=True):
         _draw_decision(axes, curve, top)
         axes.set_title(names.title(model))

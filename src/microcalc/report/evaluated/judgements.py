@@ -61,7 +61,8 @@ def consequences_printed(e: Evaluation, names: Names) -> PrintedTable:
         rows=tuple(rows),
         notes=(
             _who(e),
-            f"Limits by Wilson, and by bootstrap of patients ({e.table.replicates} replicates).",
+            f"Every {e.table.unit} counts as one lesion. Limits by Wilson, and by bootstrap of patients"
+            f" ({e.table.replicates} replicates).",
             *notes.sentences(),
         ),
     )  # fmt: skip
