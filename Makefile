@@ -45,11 +45,11 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/train.py
-	$(BIN)/python benchmarks/read.py
+	$(BIN)/python -m benchmarks.train
+	$(BIN)/python -m benchmarks.read
 
 verify-r: $(VENV)/.dev
-	$(BIN)/python scripts/verify_r.py
+	$(BIN)/python -m benchmarks.verify_r
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -5,7 +5,7 @@ hardware has it, channels last, fused Adam) and of a plain step (float32, defaul
 batch and size); their ratio; what share of the step went into making the batch; and the share of the machine's
 measured matrix-product rate that the step's arithmetic (three times the forward pass) reached.
 
-    python benchmarks/train.py [--repeats 3] [--networks resnet101,...] [--json FILE]
+    python -m benchmarks.train [--repeats 3] [--networks resnet101,...] [--json FILE]
 
 Goal on 2 cores with AVX512-BF16: geometric mean ratio at least 2.5, mean share of the peak at least 0.65, batches
 under 5 % of the step.
@@ -109,7 +109,7 @@ def our_step(spec: NetworkSpec, fabric: Fabric) -> tuple[Callable[[], None], lis
         synchronise(fabric.device)
         batch_times.append(time.perf_counter() - began)
         loss = nn.functional.cross_entropy(model(batch.inputs), batch.labels)
-        fabric.backward(loss)  # type: ignore[no-untyped-call]
+        fabric.backward(loss)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
 
@@ -130,14 +130,16 @@ def endless_batches(spec: NetworkSpec, device: torch.device) -> Iterator[Batch]:
 
 def plain_step(spec: NetworkSpec, device: torch.device) -> Callable[[], None]:
     """What one writes without thinking of speed: float32, default layout, Adam as it comes."""
-    model = build_network(spec.name, seed=0).to(memory_format=torch.contiguous_format).to(device)  # type: ignore[call-overload]
+    model = build_network(spec.name, seed=0).to(device)
+    model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-4, weight_decay=5e-4)
     inputs = torch.rand(spec.batch_size, 3, spec.input_size, spec.input_size, device=device)
     labels = torch.arange(spec.batch_size, device=device) % 2
 
     def step() -> None:
         optimiser.zero_grad()
-        nn.functional.cross_entropy(model(inputs), labels).backward()
+        loss: torch.Tensor = nn.functional.cross_entropy(model(inputs), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
     return step

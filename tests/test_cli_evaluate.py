@@ -92,9 +92,9 @@ def test_every_table_is_there_as_csv_and_most_as_markdown_and_latex(evaluated):
     tables = evaluated[0] / "tables"
     csv = {p.stem for p in tables.glob("*.csv")}
     assert csv >= {
-        "table1", "auc", "auc_pairs", "auc_overall", "gee", "gee_frozen", "operating_points", "consequences", "readers",
-        "predictive_values", "levels", "subgroups", "interactions", "roc", "roc_band", "partial_auc", "precision_recall",
-        "average_precision", "calibration", "reliability", "decision_curve",
+        "table1", "auc", "auc_pairs", "auc_overall", "gee", "gee_frozen", "operating_points", "consequences",
+        "readers", "predictive_values", "levels", "subgroups", "interactions", "roc", "roc_band", "partial_auc",
+        "precision_recall", "average_precision", "calibration", "reliability", "decision_curve",
     }  # fmt: skip
     assert {p.stem for p in tables.glob("*.md")} == {p.stem for p in tables.glob("*.tex")}
     assert {"table1", "auc_pairs", "gee", "calibration", "subgroups", "readers"} <= {

@@ -13,7 +13,7 @@ import pytest
 from scipy import ndimage
 
 from microcalc.cohort import CohortWriter, encode_png
-from microcalc.errors import CohortError, SplitError, StudyError
+from microcalc.errors import CohortError, SplitError, StudyError, WeightsError
 from microcalc.learn.machine import Machine
 from microcalc.predictions import read_predictions
 from microcalc.protocol import ENSEMBLE, Protocol, checked_protocol
@@ -235,3 +235,18 @@ def test_the_plan_names_every_job_once(cohort: Path, tmp_path: Path):
 
 def test_runs_are_named_after_their_learning_rate():
     assert [run_name(r) for r in (1e-4, 1e-5, 2.5e-4, 5e-4)] == ["lr1e-04", "lr1e-05", "lr2.5e-04", "lr5e-04"]
+
+
+def test_imagenet_weights_that_are_not_there_stop_the_study_before_anything_is_written(cohort: Path, tmp_path: Path):
+    options = StudyOptions(Machine(accelerator="cpu", threads=1), weights=tmp_path / "no weights")
+    asked = make_plan(cohort, tmp_path / "s", protocol(weights="imagenet"), options)
+    with pytest.raises(WeightsError, match=r"microcalc weights fetch --out DIR.*--weights none"):
+        run_study(asked, tmp_path / "s", report=lambda _: None, say=lambda _: None)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_look_writes_nothing(tmp_path: Path):
+    folder = write_cohort(tmp_path / "c")
+    before = sorted(tmp_path.rglob("*"))
+    make_plan(folder, tmp_path / "s", protocol(), StudyOptions(), only_look=True)
+    assert sorted(tmp_path.rglob("*")) == before

@@ -23,7 +23,7 @@ from microcalc.protocol import TrainingSettings
 MakeJob = Callable[..., Job]
 
 
-class Interrupted(Exception):
+class InterruptedHereError(Exception):
     """Stands for a kill at a given step."""
 
 
@@ -34,7 +34,7 @@ def ignore(_step: Progress) -> None:
 def stop_at(done: int) -> Callable[[Progress], None]:
     def report(step: Progress) -> None:
         if step.stage == "train" and step.done == done and not step.message:
-            raise Interrupted
+            raise InterruptedHereError
 
     return report
 
@@ -48,7 +48,7 @@ def test_an_interrupted_training_ends_in_the_same_bytes(tiny_job: MakeJob):
     train(whole, ignore)
     for step in (1, 3, 5, 8):  # within the first epoch, at its end, within the second, within the third
         job = tiny_job(folder=f"stopped at {step}")
-        with pytest.raises(Interrupted):
+        with pytest.raises(InterruptedHereError):
             train(job, stop_at(step))
         assert not (job.folder / RECORD).exists()
         train(job, ignore)
@@ -75,7 +75,7 @@ def test_weights_that_were_changed_afterwards_are_trained_anew(tiny_job: MakeJob
 
 def test_a_state_of_other_values_is_refused(tiny_job: MakeJob):
     job = tiny_job()
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedHereError):
         train(job, stop_at(5))
     with pytest.raises(TrainingError, match=r"last\.ckpt: was made with other values"):
         train(tiny_job(l2=0.1), ignore)
@@ -83,7 +83,7 @@ def test_a_state_of_other_values_is_refused(tiny_job: MakeJob):
 
 def test_a_damaged_state_is_named(tiny_job: MakeJob):
     job = tiny_job()
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedHereError):
         train(job, stop_at(5))
     content = (job.folder / STATE).read_bytes()
     (job.folder / STATE).write_bytes(content[: len(content) // 2])

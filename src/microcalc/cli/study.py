@@ -67,7 +67,7 @@ def study(
     asked = _changed(asked, _Changes(networks, learning_rates, weights, input_size, seed))
     machine = _machine(accelerator, precision, processes)
     options = StudyOptions(machine, processes, weights_dir, cache, tuple(allow or ()))
-    planned = make_plan(cohort, out, asked, options)
+    planned = make_plan(cohort, out, asked, options, only_look=plan)
     _announce(planned, out)
     if plan:
         _print_estimate(planned)

@@ -69,12 +69,12 @@ class _Morphology(NamedTuple):
 
 _MORPHOLOGY: Mapping[CalcMorphology, _Morphology] = {
     # share, weight, (diffuse, regional, grouped, linear, segmental), number, size, size variation, contrast
-    CalcMorphology.ROUND: _Morphology(0.17, -3.4, (0.20, 0.25, 0.45, 0.04, 0.06), 7, 0.44, 0.16, 7500),
-    CalcMorphology.PUNCTATE: _Morphology(0.17, -2.6, (0.16, 0.22, 0.46, 0.06, 0.10), 10, 0.26, 0.10, 7500),
-    CalcMorphology.COARSE: _Morphology(0.14, -1.9, (0.08, 0.20, 0.56, 0.06, 0.10), 6, 0.64, 0.12, 9000),
+    CalcMorphology.ROUND: _Morphology(0.17, -3.4, (0.20, 0.25, 0.45, 0.04, 0.06), 7, 0.42, 0.16, 6500),
+    CalcMorphology.PUNCTATE: _Morphology(0.17, -2.6, (0.16, 0.22, 0.46, 0.06, 0.10), 10, 0.26, 0.10, 6500),
+    CalcMorphology.COARSE: _Morphology(0.14, -1.9, (0.08, 0.20, 0.56, 0.06, 0.10), 6, 0.64, 0.12, 8000),
     CalcMorphology.AMORPHOUS: _Morphology(0.15, 0.3, (0.08, 0.20, 0.44, 0.10, 0.18), 60, 0.19, 0.15, 3000),
-    CalcMorphology.FINE_PLEOMORPHIC: _Morphology(0.22, 2.2, (0.02, 0.08, 0.46, 0.18, 0.26), 42, 0.40, 0.34, 8500),
-    CalcMorphology.FINE_LINEAR_BRANCHING: _Morphology(0.15, 3.4, (0.01, 0.05, 0.30, 0.32, 0.32), 44, 0.60, 0.14, 8500),
+    CalcMorphology.FINE_PLEOMORPHIC: _Morphology(0.22, 2.2, (0.02, 0.08, 0.46, 0.18, 0.26), 48, 0.40, 0.34, 9500),
+    CalcMorphology.FINE_LINEAR_BRANCHING: _Morphology(0.15, 3.4, (0.01, 0.05, 0.30, 0.32, 0.32), 50, 0.60, 0.14, 9500),
 }
 
 

@@ -5,6 +5,10 @@ convolution's own weights; and where the processor computes bf16 in hardware the
 at every call. What comes out has the same two halves as any network of the table (``forward_features``,
 ``forward_head``) and the same classifier path, so Grad-CAM takes it as it is. It cannot be trained. Pooling and the
 linear layer stay in float32. Training and the scores of a study use the network itself.
+
+What bf16 costs: on 48 test phantoms and the demo's networks the probability of malignancy moved by 0.001 to 0.003 in
+the median and 0.02 at most, but that of Inception-v3, which has no skip connections to damp rounding errors, by 0.014
+and 0.17 (under autocast by 0.019 and 0.27). Float32, the default here, moved none by more than 0.0001.
 """
 
 import copy

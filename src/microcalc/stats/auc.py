@@ -72,14 +72,22 @@ def placements(malignant: BoolArray, score: FloatArray) -> tuple[IntArray, IntAr
         (m,) twice the benign images below each malignant one and (n - m,) twice the malignant images above each
         benign one; a tie counts 1. The sum of either is 2 m (n - m) AUC, in whole numbers.
     """
-    x, y = score[malignant], score[~malignant]
-    x_order, y_order = np.argsort(x), np.argsort(y)
-    x, y = x[x_order], y[y_order]
-    below = np.empty(x.size, dtype=np.int64)
-    below[x_order] = np.searchsorted(y, x, side="left") + np.searchsorted(y, x, side="right")
-    above = np.empty(y.size, dtype=np.int64)
-    above[y_order] = 2 * x.size - (np.searchsorted(x, y, side="left") + np.searchsorted(x, y, side="right"))
-    return below, above
+    order = np.argsort(score)
+    truth, ordered = malignant[order], score[order]
+    malignant_so_far = np.cumsum(truth)
+    benign_so_far = np.arange(1, score.size + 1) - malignant_so_far
+    ends = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), score.size - 1)
+    if ends.size == score.size:  # no ties: where an image stands is how many lie below it
+        twice_malignant, twice_benign = 2 * malignant_so_far - truth, 2 * benign_so_far - ~truth
+    else:  # tied images share the mean of what lies below and what lies up to the end of their run
+        sizes = np.diff(ends, prepend=-1)
+        twice_malignant, twice_benign = (
+            np.repeat(so_far[ends] + np.concatenate([[0], so_far[ends[:-1]]]), sizes)
+            for so_far in (malignant_so_far, benign_so_far)
+        )
+    placed = np.empty(score.size, dtype=np.int64)
+    placed[order] = np.where(truth, twice_benign, 2 * malignant_so_far[-1] - twice_malignant)
+    return placed[malignant], placed[~malignant]
 
 
 @dataclass(frozen=True)
@@ -189,9 +197,9 @@ def clustered_delong(y_true: ArrayLike, scores: ArrayLike, clusters: ArrayLike, 
 
 def _centred_placements(malignant: BoolArray, table: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     m, n, models = int(malignant.sum()), int((~malignant).sum()), table.shape[1]
-    auc, v10, v01 = np.empty(models), np.empty((m, models)), np.empty((n, models))
+    auc, v10, v01 = np.empty(models), np.empty((models, m)).T, np.empty((models, n)).T  # columns lie together
     for j in range(models):
-        below, above = placements(malignant, table[:, j])
+        below, above = placements(malignant, np.ascontiguousarray(table[:, j]))
         auc[j] = int(below.sum()) / (2 * m * n)
         v10[:, j] = below / (2 * n) - auc[j]
         v01[:, j] = above / (2 * m) - auc[j]

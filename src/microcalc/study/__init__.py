@@ -8,7 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from microcalc.cohort.storage import write_atomically
+from microcalc.errors import WeightsError
 from microcalc.learn.job import Job, Progress, Report
+from microcalc.learn.train import is_finished
+from microcalc.learn.weights import WAY_OUT, WeightState, verify_weights
 from microcalc.stats import Table1
 from microcalc.study.folder import StudyFolder, open_study
 from microcalc.study.jobs import run_job, run_jobs
@@ -45,9 +48,11 @@ def run_study(plan: Plan, out: Path, *, report: Report, say: Callable[[str], Non
         Table 1 of each run.
 
     Raises:
+        WeightsError: ImageNet weights were asked for, and those of a network are missing or damaged.
         StudyError: the folder holds another study, or another process works in it.
         MicrocalcError: see `learn.train.train`.
     """
+    _check_weights(plan)
     with open_study(out) as folder:
         folder.check_fits(plan.protocol, plan.identity)
         folder.begin(plan.protocol, plan.identity, plan.options.machine)
@@ -63,3 +68,13 @@ def run_study(plan: Plan, out: Path, *, report: Report, say: Callable[[str], Non
         tables = write_results(plan, folder, say)
         folder.update(complete=True)
         return tables
+
+
+def _check_weights(plan: Plan) -> None:
+    """Look before hours of work: every network that is not trained yet needs its own weights, and never gets others."""
+    if plan.protocol.weights == "none":
+        return
+    wanted = {job.network for job in plan.jobs if not is_finished(job.folder)}
+    for status in verify_weights(plan.options.weights):
+        if status.name in wanted and status.state is not WeightState.INSTALLED:
+            raise WeightsError(f"{status.problem}. {WAY_OUT}")

@@ -24,6 +24,9 @@ from microcalc.vocabulary import Split
 __all__ = ["Estimate", "Plan", "StudyOptions", "estimate", "make_plan", "run_name"]
 
 
+_NO_PIXELS = CohortPixels(Path("pixels that were not asked for"), "")
+
+
 @dataclass(frozen=True)
 class StudyOptions:
     """How a study is carried out; nothing here may change a result but the machine's rounding.
@@ -99,8 +102,17 @@ def run_name(learning_rate: float) -> str:
     return f"lr{mantissa.rstrip('0').rstrip('.')}e{exponent}"
 
 
-def make_plan(cohort_folder: Path, out: Path, protocol: Protocol, options: StudyOptions) -> Plan:
+def make_plan(
+    cohort_folder: Path, out: Path, protocol: Protocol, options: StudyOptions, *, only_look: bool = False
+) -> Plan:
     """Read and check the cohort, divide it, and list the jobs.
+
+    Args:
+        cohort_folder: a cohort.
+        out: folder of the study; nothing is written there.
+        protocol: of the study.
+        options: how it is carried out.
+        only_look: leave the pixel cache unbuilt; such a plan can be timed but not carried out.
 
     Raises:
         CohortError: the cohort has severe faults; run `microcalc cohort check` for all of them.
@@ -109,8 +121,7 @@ def make_plan(cohort_folder: Path, out: Path, protocol: Protocol, options: Study
     cohort = read_cohort(cohort_folder)
     warnings = _check(cohort, options.allow, by_image=protocol.split.by == "image")
     split = assign_splits(cohort.table, protocol.split)
-    pixels, key = cohort_pixels(cohort, cache=options.cache)
-    images = _images(cohort, split, CohortPixels(Path(str(pixels.filename)), key))
+    images = _images(cohort, split, _NO_PIXELS if only_look else _pixels(cohort, options.cache))
     jobs = []
     for rate in protocol.training.learning_rates:
         for name in protocol.networks:
@@ -119,6 +130,11 @@ def make_plan(cohort_folder: Path, out: Path, protocol: Protocol, options: Study
             check_input_size(name, job.input_size)
             jobs.append(job)
     return Plan(cohort, split, protocol, options, tuple(jobs), (*warnings, *split.warnings))
+
+
+def _pixels(cohort: Cohort, cache: Path | None) -> CohortPixels:
+    pixels, key = cohort_pixels(cohort, cache=cache)
+    return CohortPixels(Path(str(pixels.filename)), key)
 
 
 def _check(cohort: Cohort, allowed: tuple[str, ...], *, by_image: bool) -> tuple[str, ...]:
