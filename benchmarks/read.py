@@ -20,11 +20,11 @@ import argparse
 import importlib
 import os
 import platform
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -134,17 +134,19 @@ def milliseconds(way: Way, device: torch.device) -> float:
 
 def report(contests: list[Contest], times: dict[str, list[list[float]]]) -> None:
     """Print medians and ratios."""
+    tables = {name: np.array(rows) for name, rows in times.items()}  # (repetitions, networks)
     print(f"{'network':<20} {'library ms':>10} {'closed ms':>10} {'ours ms':>10} {'ratio':>6}")
     for i, contest in enumerate(contests):
-        library, closed, ours = (statistics.median(row[i] for row in rows) for rows in times.values())
+        library, closed, ours = (float(np.median(table[:, i])) for table in tables.values())
         print(f"{contest.spec.title:<20} {library:10.1f} {closed:10.1f} {ours:10.1f} {library / ours:6.2f}")
-    sums = {name: [sum(row) for row in rows] for name, rows in times.items()}
-    ratios = [library / ours for library, ours in zip(sums["library"], sums["ours"], strict=True)]
-    medians = [statistics.median(values) for values in sums.values()]
-    print(f"{'all five':<20} {medians[0]:10.1f} {medians[1]:10.1f} {medians[2]:10.1f} {statistics.median(ratios):6.2f}")
+    sums = {name: table.sum(axis=1) for name, table in tables.items()}
+    library, closed, ours = (float(np.median(values)) for values in sums.values())
+    ratios = sums["library"] / sums["ours"]
+    ratio = float(np.median(ratios))
+    print(f"{'all five':<20} {library:10.1f} {closed:10.1f} {ours:10.1f} {ratio:6.2f}")
     print(
-        f"library : ours, median of {len(ratios)} repetitions {statistics.median(ratios):.2f} "
-        f"(from {min(ratios):.2f} to {max(ratios):.2f}); the goal is {GOAL:.0f}"
+        f"library : ours, median of {len(ratios)} repetitions {ratio:.2f} "
+        f"(from {ratios.min():.2f} to {ratios.max():.2f}); the goal is {GOAL:.0f}"
     )
 
 

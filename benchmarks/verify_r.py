@@ -29,7 +29,9 @@ Answers = dict[str, Any]
 """What R says, as JSON gives it."""
 
 RTOL, ATOL = 1e-9, 1e-12
-BOOTSTRAP_ATOL, BAND_ATOL = 0.006, 0.03  # two Monte Carlo runs; a step of a small class may be drawn apart
+BOOTSTRAP_SHARE = 0.25
+"""Of the standard error, or of the band's width: how far two Monte Carlo runs may lie apart; about five sigma."""
+
 PACKAGES = ("r-base-core", "r-cran-proc", "r-cran-geepack", "r-cran-jsonlite")
 SCRIPT = Path(__file__).with_name("verify_r.R")
 
@@ -60,7 +62,9 @@ class Comparison:
         self.values, self.worst = 0, 0.0
         self.failures: list[str] = []
 
-    def close(self, what: str, ours: object, theirs: object, *, rtol: float = RTOL, atol: float = ATOL) -> None:
+    def close(
+        self, what: str, ours: object, theirs: object, *, rtol: float = RTOL, atol: float | np.ndarray = ATOL
+    ) -> None:
         a, b = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
         off = np.abs(a - b) / (atol + rtol * np.abs(b))
         self.values += a.size
@@ -123,10 +127,12 @@ def compare(table: pd.DataFrame, answers: Answers, found: Comparison) -> None:
             values = [getattr(test, statistic) for test in (ours.overall, *ours.pairs)]
             found.close(f"{name}, {statistic}", values, [test[statistic] for test in entry["tests"]])
     if "bootstrap" in answers:
-        drawn, plan = answers["bootstrap"], resampling(y, replicates=4000)
+        drawn, plan = answers["bootstrap"], resampling(y, replicates=20_000)
         band = roc_band(y, scores[:, 0], grid=1 - np.array(drawn["grid"]), plan=plan)
-        found.close("bootstrap AUC", [band.auc_low, band.auc_high], drawn["auc"], rtol=0, atol=BOOTSTRAP_ATOL)
-        found.close("band", [band.low, band.high], [drawn["low"], drawn["high"]], rtol=0, atol=BAND_ATOL)
+        apart = BOOTSTRAP_SHARE * float(result.standard_error[0])
+        found.close("bootstrap AUC", [band.auc_low, band.auc_high], drawn["auc"], rtol=0, atol=apart)
+        steps = BOOTSTRAP_SHARE * (band.high - band.low) + 1.01 / result.malignant  # limits lie on whole images
+        found.close("band", [band.low, band.high], [drawn["low"], drawn["high"]], rtol=0, atol=steps)
 
 
 def ask_r(table: pd.DataFrame, folder: Path) -> Answers:

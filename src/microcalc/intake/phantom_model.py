@@ -69,12 +69,12 @@ class _Morphology(NamedTuple):
 
 _MORPHOLOGY: Mapping[CalcMorphology, _Morphology] = {
     # share, weight, (diffuse, regional, grouped, linear, segmental), number, size, size variation, contrast
-    CalcMorphology.ROUND: _Morphology(0.17, -3.4, (0.20, 0.25, 0.45, 0.04, 0.06), 7, 0.42, 0.16, 6500),
-    CalcMorphology.PUNCTATE: _Morphology(0.17, -2.6, (0.16, 0.22, 0.46, 0.06, 0.10), 10, 0.26, 0.10, 6500),
-    CalcMorphology.COARSE: _Morphology(0.14, -1.9, (0.08, 0.20, 0.56, 0.06, 0.10), 6, 0.64, 0.12, 8000),
+    CalcMorphology.ROUND: _Morphology(0.17, -3.4, (0.20, 0.25, 0.45, 0.04, 0.06), 6, 0.42, 0.16, 6000),
+    CalcMorphology.PUNCTATE: _Morphology(0.17, -2.6, (0.16, 0.22, 0.46, 0.06, 0.10), 9, 0.26, 0.10, 6000),
+    CalcMorphology.COARSE: _Morphology(0.14, -1.9, (0.08, 0.20, 0.56, 0.06, 0.10), 5, 0.64, 0.12, 7500),
     CalcMorphology.AMORPHOUS: _Morphology(0.15, 0.3, (0.08, 0.20, 0.44, 0.10, 0.18), 60, 0.19, 0.15, 3000),
-    CalcMorphology.FINE_PLEOMORPHIC: _Morphology(0.22, 2.2, (0.02, 0.08, 0.46, 0.18, 0.26), 48, 0.40, 0.34, 9500),
-    CalcMorphology.FINE_LINEAR_BRANCHING: _Morphology(0.15, 3.4, (0.01, 0.05, 0.30, 0.32, 0.32), 50, 0.60, 0.14, 9500),
+    CalcMorphology.FINE_PLEOMORPHIC: _Morphology(0.22, 2.2, (0.02, 0.08, 0.46, 0.18, 0.26), 66, 0.42, 0.34, 10500),
+    CalcMorphology.FINE_LINEAR_BRANCHING: _Morphology(0.15, 3.4, (0.01, 0.05, 0.30, 0.32, 0.32), 70, 0.62, 0.12, 10500),
 }
 
 
@@ -86,14 +86,14 @@ class _Distribution(NamedTuple):
 
 
 _DISTRIBUTION: Mapping[CalcDistribution, _Distribution] = {
-    CalcDistribution.DIFFUSE: _Distribution(-1.6, 3.2),
-    CalcDistribution.REGIONAL: _Distribution(-0.6, 1.8),
+    CalcDistribution.DIFFUSE: _Distribution(-1.6, 2.4),
+    CalcDistribution.REGIONAL: _Distribution(-0.6, 1.5),
     CalcDistribution.GROUPED: _Distribution(0.0, 1.0),
     CalcDistribution.LINEAR: _Distribution(1.2, 1.0),
-    CalcDistribution.SEGMENTAL: _Distribution(1.6, 1.9),
+    CalcDistribution.SEGMENTAL: _Distribution(1.6, 1.7),
 }
 
-_TRAIT_WEIGHT = {"number": 0.9, "size": -0.5, "size_variation": 0.4, "contrast": -0.5}
+_TRAIT_WEIGHT = {"number": 0.35, "size": -0.2, "size_variation": 0.15, "contrast": -0.2}
 _TRAIT_SPREAD = {"number": 0.32, "size": 0.14, "size_variation": 0.30, "contrast": 0.22}
 """Natural logarithm by which one standard score changes the property."""
 

@@ -71,10 +71,10 @@ class _Kind(NamedTuple):
 
 
 _KINDS = (
-    _Kind(View.CC, False, 0.42),
-    _Kind(View.MLO, False, 0.42),
-    _Kind(View.CC, True, 0.08),
-    _Kind(View.MLO, True, 0.08),
+    _Kind(View.CC, False, 0.44),
+    _Kind(View.MLO, False, 0.44),
+    _Kind(View.CC, True, 0.06),
+    _Kind(View.MLO, True, 0.06),
 )
 
 
