@@ -192,6 +192,7 @@ def _write(evaluations: Sequence[Evaluation], read: ScoreFile, scores: Path, out
             environment=(FactGroup("Evaluation", tuple((key, str(value)) for key, value in record.items())),),
             limits=read.notes,
             command=f"microcalc evaluate {scores.name} --out {out.name}",
+            raster=True,
         )
         write_report(content, staging / "report.html", figures_folder=staging / "figures")
         (staging / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -7,12 +7,15 @@ one handler. torch is loaded when a command runs, not when this module is import
 import importlib
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from microcalc.errors import MissingDependencyError, ProtocolError, WeightsError
 from microcalc.protocol import NETWORKS
+
+if TYPE_CHECKING:
+    from microcalc.learn.weights import WeightStatus
 
 __all__ = ["app"]
 
@@ -87,10 +90,7 @@ def verify() -> None:
     typer.echo("Every installed file is whole.")
 
 
-def _line(status: object) -> str:
-    weights = _learn("weights")
-    if not isinstance(status, weights.WeightStatus):
-        raise TypeError(f"a weight status is needed, got {type(status).__name__}")
+def _line(status: "WeightStatus") -> str:
     about = ""
     if status.file is not None:
         licence = status.file.license or "licence not stated"

@@ -4,14 +4,12 @@ import warnings
 import zipfile
 from pathlib import Path
 
-import openpyxl
 import pandas as pd
-from openpyxl.utils.exceptions import InvalidFileException
 
 from microcalc.cohort.cells import cell_text
 from microcalc.errors import TableError
 
-__all__ = ["read_sheet"]
+__all__ = ["read_sheet", "workbook_rows"]
 
 _WORKBOOKS = (".xlsx", ".xlsm")
 _DELIMITERS = ",;\t"
@@ -59,6 +57,26 @@ def _csv(path: Path) -> pd.DataFrame:
 
 
 def _workbook(path: Path, sheet: str | None) -> pd.DataFrame:
+    header, *rows = [[cell_text(cell) for cell in row] for row in workbook_rows(path, sheet=sheet)]
+    while header and not header[-1]:
+        header.pop()
+    cells = [[*row, *[""] * len(header)][: len(header)] for row in rows]
+    return pd.DataFrame(cells, columns=pd.Index(header, dtype=object), dtype=object)
+
+
+def workbook_rows(path: Path, *, sheet: str | None = None) -> list[tuple[object, ...]]:
+    """Read the cells of a workbook as they are, the line of column names first.
+
+    Args:
+        path: XLSX.
+        sheet: default the first.
+
+    Raises:
+        TableError: the file cannot be read, there is no such sheet, or its first line is empty.
+    """
+    import openpyxl  # noqa: PLC0415  (a tenth of a second that only workbooks need)
+    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about colours and drop-down lists that are of no concern here
@@ -69,15 +87,11 @@ def _workbook(path: Path, sheet: str | None) -> pd.DataFrame:
                     raise TableError(f"{path}: the sheet must be one of {names}; there is no {sheet!r}")
                 page = book[sheet or names[0]]
                 page.reset_dimensions()  # some programs write a wrong size, and cells would be lost
-                rows = [[cell_text(cell) for cell in row] for row in page.iter_rows(values_only=True)]
+                rows = list(page.iter_rows(values_only=True))
             finally:
                 book.close()
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, InvalidFileException) as error:
         raise TableError(f"{path}: a workbook must be a readable XLSX file; {error}") from error
-    header = rows[0] if rows else []
-    while header and not header[-1]:
-        header.pop()
-    if not header:
+    if not rows or not any(cell_text(cell) for cell in rows[0]):
         raise TableError(f"{path}: a table must begin with a line of column names; its first line is empty")
-    cells = [[*row, *[""] * len(header)][: len(header)] for row in rows[1:]]
-    return pd.DataFrame(cells, columns=pd.Index(header, dtype=object), dtype=object)
+    return rows

@@ -6,17 +6,13 @@ its line; the rules of a row live in `microcalc.cohort.rows`.
 
 import os
 import re
-import warnings
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import openpyxl
 import pandas as pd
-from openpyxl.utils.exceptions import InvalidFileException
 
 from microcalc.cohort.cells import TextTable, cell_text, read_csv_texts
 from microcalc.cohort.rows import COLUMNS, check_rows
@@ -24,6 +20,7 @@ from microcalc.cohort.table import Cohort, Verdict
 from microcalc.errors import TableError
 from microcalc.intake.folders import id_from_path
 from microcalc.intake.gathering import Candidate, Gathering, IntakeSettings, Progress, gather
+from microcalc.intake.sheets import workbook_rows
 
 __all__ = ["PATH_COLUMNS", "TableSource", "from_table"]
 
@@ -92,7 +89,7 @@ def from_table(
 def _read(source: TableSource) -> TextTable:
     suffix = source.path.suffix.casefold()
     if suffix in _WORKBOOKS:
-        return _read_workbook(source)
+        return _from_rows(workbook_rows(source.path, sheet=source.sheet))
     if suffix == ".xls":
         raise TableError(
             f"{source.path}: a workbook must be XLSX; this is the older XLS. Save it as XLSX or as CSV UTF-8"
@@ -100,35 +97,10 @@ def _read(source: TableSource) -> TextTable:
     return read_csv_texts(source.path, delimiters=_DELIMITERS)
 
 
-def _read_workbook(source: TableSource) -> TextTable:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about colours and drop-down lists that are of no concern here
-            book = openpyxl.load_workbook(source.path, read_only=True, data_only=True)
-            try:
-                sheet = _sheet(book, source)
-                sheet.reset_dimensions()  # some programs write a wrong size, and cells would be lost
-                rows = list(sheet.iter_rows(values_only=True))
-            finally:
-                book.close()
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, InvalidFileException) as error:
-        raise TableError(f"{source.path}: a workbook must be a readable XLSX file; {error}") from error
-    return _from_rows(rows, source.path)
-
-
-def _sheet(book: openpyxl.Workbook, source: TableSource) -> "openpyxl.worksheet._read_only.ReadOnlyWorksheet":
-    names = list(book.sheetnames)
-    if source.sheet is not None and source.sheet not in names:
-        raise TableError(f"{source.path}: the sheet must be one of {names}; there is no {source.sheet!r}")
-    return book[source.sheet or names[0]]
-
-
-def _from_rows(rows: list[tuple[object, ...]], path: Path) -> TextTable:
-    header = [cell_text(cell) for cell in rows[0]] if rows else []
+def _from_rows(rows: list[tuple[object, ...]]) -> TextTable:
+    header = [cell_text(cell) for cell in rows[0]]
     while header and not header[-1]:
         header.pop()
-    if not header:
-        raise TableError(f"{path}: a table must begin with a line of column names; its first line is empty")
     filled = [(line, row) for line, row in enumerate(rows[1:], start=2) if any(cell_text(c) for c in row)]
     cells = [[*row, *[None] * len(header)][: len(header)] for _, row in filled]
     table = pd.DataFrame(cells, columns=pd.Index(header, dtype=object), dtype=object)

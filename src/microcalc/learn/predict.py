@@ -1,7 +1,8 @@
 """Scores and heatmaps of a trained network: one forward pass over the validation and test images, kept on disk.
 
-The heatmap of both classes comes with the score from the same pass (`gradcam`). What the scores mean is for the
-statistics; how a heatmap looks is for the report.
+The pass is float32 whatever training was: bf16 would move a probability of Inception-v3 by 0.02 in the median and by up
+to 0.27, and a score should not depend on the machine. The heatmap of both classes comes with the score from the same
+pass (`gradcam`). What the scores mean is for the statistics; how a heatmap looks is for the report.
 """
 
 import io
@@ -96,8 +97,7 @@ def _score(job: Job, report: Report) -> Scores:
     channels = (job.spec.mean, job.spec.std)
     probabilities, maps = [], []
     for inputs in upright_batches(upright, rows, _BATCH, channels, fabric.device):
-        with fabric.autocast():
-            seen = grad_cam(network, job.spec, inputs, target=MALIGNANT)
+        seen = grad_cam(network, job.spec, inputs, target=MALIGNANT)
         probabilities.append(seen.logits.double().softmax(dim=1)[:, MALIGNANT].cpu().numpy())
         maps.append(seen.class_maps.cpu().numpy())
         report(Progress(job.run, job.network, "predict", sum(map(len, probabilities)), len(rows)))

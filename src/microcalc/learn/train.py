@@ -110,8 +110,8 @@ def _train(job: Job, report: Report) -> None:
             losses.append(loss.detach())
             report(Progress(job.run, job.network, "train", epoch * steps + step + 1, job.max_epochs * steps))
         if settings.batchnorm_images:
-            _reestimate_batchnorm(model, upright, images, settings.batchnorm_images, fabric)
-        validation_loss, validation_auc = _validate(model, upright, job, fabric)
+            _reestimate_batchnorm(network, upright, images, settings.batchnorm_images, fabric)
+        validation_loss, validation_auc = _validate(network, upright, job, fabric)
         train_loss = torch.stack(losses).mean().item()
         _refuse_nan(train_loss, validation_loss, job, epoch)
         history.append(Epoch(epoch + 1, rate, train_loss, validation_loss, validation_auc))
@@ -256,7 +256,7 @@ def _reestimate_batchnorm(model: nn.Module, upright: Grey, images: TrainingImage
 
 @torch.inference_mode()
 def _validate(model: nn.Module, upright: Grey, job: Job, fabric: Fabric) -> tuple[float, float]:
-    """Mean cross-entropy and AUC on the validation set."""
+    """Mean cross-entropy and AUC on the validation set, in float32 as the scores of the study (see `predict`)."""
     model.eval()
     rows, channels = job.images.validation, (job.spec.mean, job.spec.std)
     logits = torch.cat(

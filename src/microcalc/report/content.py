@@ -316,6 +316,7 @@ class ReportContent:
         limits: of this very study, added to those that every study of this kind has.
         command: the line that makes the study again.
         research_use: the sentence in the head and foot of every page.
+        raster: the page shows its figures as the PNG files, not as SVG: a larger page, made faster.
     """
 
     title: str
@@ -330,3 +331,4 @@ class ReportContent:
     limits: tuple[str, ...] = ()
     command: str = ""
     research_use: str = RESEARCH_USE
+    raster: bool = False

@@ -23,7 +23,7 @@ from microcalc.report import overview
 from microcalc.report.checklist import checklist
 from microcalc.report.content import ReportContent, ReportFigure, RunContent
 from microcalc.report.departures import WHERE_THE_PAPER_IS_SILENT
-from microcalc.report.figure_set import FigureSet, RunFigures, draw_figures, save_figures
+from microcalc.report.figure_set import FigureSet, RunFigures, draw_figures, figure_png, save_figures
 from microcalc.report.limits import limits_of
 from microcalc.report.pictures import HeatmapView, bar_uri, data_uri, heatmap_views, picture_side
 from microcalc.report.printed import PrintedTable
@@ -91,7 +91,7 @@ def render_report(content: ReportContent, figures: FigureSet | None = None) -> s
     runs = [_run(i, run, f, content, side) for i, (run, f) in enumerate(zip(content.runs, drawn.runs, strict=True), 1)]
     entries = _entries(content, runs)
     return (
-        _environment()
+        _environment(content.raster)
         .get_template("report.html.j2")
         .render(
             content=content,
@@ -214,7 +214,7 @@ def _stard_anchors(content: ReportContent, runs: Sequence[_Run]) -> dict[str, st
 
 
 @functools.cache
-def _environment() -> Environment:
+def _environment(raster: bool) -> Environment:
     environment = Environment(
         loader=PackageLoader("microcalc.report"),
         autoescape=True,
@@ -223,7 +223,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["printed"] = _printed
-    environment.filters["svg_uri"] = _svg_uri
+    environment.filters["figure_uri"] = _png_uri if raster else _svg_uri
     environment.filters["pixels"] = _pixels
     environment.filters["finite"] = math.isfinite
     return environment
@@ -233,6 +233,10 @@ def _printed(table: PrintedTable) -> Markup:
     """A table as HTML; an interval or a cut-off is never broken over two lines, so cells break before the bracket."""
     html = _INTERVAL.sub(r'<span class="interval">\g<0></span>', table.to_html())
     return Markup(_CUT_OFF.sub(r'<span class="rule">\g<0></span>', html))  # noqa: S704  (PrintedTable escapes every cell)
+
+
+def _png_uri(figure: ReportFigure) -> str:
+    return data_uri(figure_png(figure), "image/png")
 
 
 def _svg_uri(figure: ReportFigure) -> str:

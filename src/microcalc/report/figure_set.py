@@ -4,6 +4,7 @@ How each is drawn lives in `figures`, `training_curves`, `flow` and `panels`. Fi
 can point at them.
 """
 
+import functools
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +30,7 @@ from microcalc.report.style import mark, pdf_bytes, png_bytes
 from microcalc.report.training_curves import learning_curves_figure
 from microcalc.report.words import model_title
 
-__all__ = ["FigureSet", "HeatmapSheet", "RunFigures", "draw_figures", "save_figures", "slug"]
+__all__ = ["FigureSet", "HeatmapSheet", "RunFigures", "draw_figures", "figure_png", "save_figures", "slug"]
 
 SYNTHETIC_MARK = "synthetic phantoms"
 
@@ -93,6 +94,12 @@ def draw_figures(content: ReportContent) -> FigureSet:
     return figures
 
 
+@functools.lru_cache(maxsize=32)
+def figure_png(figure: ReportFigure) -> bytes:
+    """The figure as PNG; what was drawn for the page is not drawn again for the file."""
+    return png_bytes(figure.figure)
+
+
 def save_figures(figures: FigureSet, folder: Path) -> tuple[Path, ...]:
     """Write every figure as PNG and as PDF, each under a temporary name first; the same content gives the same bytes.
 
@@ -109,7 +116,7 @@ def save_figures(figures: FigureSet, folder: Path) -> tuple[Path, ...]:
     with ThreadPoolExecutor(max_workers=2) as pool:  # packing pictures leaves the interpreter free to draw lines
         packed = pool.map(partial(_save_sheet, folder=folder), sheets)
         for drawn in figures.drawn():
-            paths.append(_write(folder / f"{drawn.name}.png", png_bytes(drawn.figure)))
+            paths.append(_write(folder / f"{drawn.name}.png", figure_png(drawn)))
             paths.append(_write(folder / f"{drawn.name}.pdf", pdf_bytes(drawn.figure)))
         return (*paths, *(path for pair in packed for path in pair))
 

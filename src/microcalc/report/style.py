@@ -11,9 +11,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -58,7 +60,7 @@ _MM_PER_INCH = 25.4
 _BASE_POINTS = 7.0
 
 _RC = {
-    "font.family": ["DejaVu Sans"],
+    "font.family": ["Microcalc Sans", "DejaVu Sans"],
     "font.size": _BASE_POINTS,
     "axes.titlesize": _BASE_POINTS,
     "axes.titleweight": "bold",
@@ -143,10 +145,19 @@ def series_styles(models: Sequence[str]) -> dict[str, SeriesStyle]:
 @contextmanager
 def drawing() -> Iterator[None]:
     """Matplotlib's own defaults plus the style of this report, whatever the user's settings; put back at the end."""
+    _add_fonts()
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_RC)
         yield
+
+
+@functools.cache
+def _add_fonts() -> None:
+    """Make the type beside this module known to matplotlib; see its README for why it is not DejaVu Sans itself."""
+    for style in ("Regular", "Bold"):
+        with resources.as_file(resources.files("microcalc.report") / "fonts" / f"MicrocalcSans-{style}.ttf") as path:
+            font_manager.fontManager.addfont(path)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -203,7 +214,7 @@ def pdf_bytes(figure: Figure) -> bytes:
 
 
 def png_bytes(figure: Figure, *, dpi: int = PNG_DPI) -> bytes:
-    """The figure as PNG."""
+    """The figure as PNG; packed a little less tightly than could be, in half the time."""
     return _saved(figure, "png", {"Software": None}, dpi=dpi)
 
 
@@ -212,5 +223,8 @@ def _saved(figure: Figure, kind: str, metadata: dict[str, None], *, dpi: int) ->
     with drawing(), warnings.catch_warnings():
         # A site's name in Hangul is drawn as empty boxes; the page beside the figure has it in full.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+        if kind == "png":
+            figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata, pil_kwargs={"compress_level": 3})
+        else:
+            figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
     return buffer.getvalue()

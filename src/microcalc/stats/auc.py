@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
+from microcalc.stats.distributions import expit, logit, two_sided_quantile
 from microcalc.stats.inputs import (
     BoolArray,
     FloatArray,
@@ -228,7 +228,7 @@ def _result(
     reasons = tuple(reason or _why_no_interval(auc[j], covariance[j, j]) for j in range(auc.size))
     defined = np.array([not r for r in reasons])
     error = np.sqrt(np.where(defined, np.diag(covariance), np.nan))
-    quantile = float(special.ndtri(0.5 + checked_confidence(confidence) / 2))
+    quantile = two_sided_quantile(confidence)
     inner = np.where(defined, auc, 0.5)
     half = quantile * error / (inner * (1 - inner))
     return DeLong(
@@ -238,8 +238,8 @@ def _result(
         standard_error=error,
         low=np.clip(auc - quantile * error, 0, 1),
         high=np.clip(auc + quantile * error, 0, 1),
-        low_logit=special.expit(special.logit(inner) - half),
-        high_logit=special.expit(special.logit(inner) + half),
+        low_logit=expit(logit(inner) - half),
+        high_logit=expit(logit(inner) + half),
         confidence=confidence,
         malignant=sizes[0],
         benign=sizes[1],

@@ -12,9 +12,9 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from microcalc.errors import StatisticsError
+from microcalc.stats.distributions import two_sided_quantile
 from microcalc.stats.inputs import (
     BoolArray,
     FloatArray,
@@ -229,7 +229,7 @@ def _brier(
 
 
 def _coefficient(fit: LogisticFit, position: int, confidence: float) -> Coefficient:
-    half = special.ndtri(0.5 + checked_confidence(confidence) / 2) * np.sqrt(fit.covariance[position, position])
+    half = two_sided_quantile(confidence) * np.sqrt(fit.covariance[position, position])
     value = float(fit.coefficients[position])
     return Coefficient(value, float(value - half), float(value + half), fit.reason)
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from microcalc.stats.auc import DeLong
+from microcalc.stats.distributions import chi2_tail, two_sided_p, two_sided_quantile
 from microcalc.stats.inputs import FloatArray, checked_names
 
 __all__ = ["AucDifference", "OverallTest", "auc_overall", "auc_pairs", "singular_columns"]
@@ -58,7 +58,7 @@ def auc_pairs(result: DeLong, names: Sequence[str] | None = None) -> tuple[AucDi
         The pairs in the order (1, 2), (1, 3), ..., (k-1, k). Identical ranks give difference 0, z 0, p 1.
     """
     models = checked_names(names, models=result.auc.size)
-    quantile = float(special.ndtri(0.5 + result.confidence / 2))
+    quantile = two_sided_quantile(result.confidence)
     pairs = []
     for j in range(len(models)):
         for k in range(j + 1, len(models)):
@@ -96,7 +96,7 @@ def auc_overall(
         reason = f"the contrasts of {', '.join(singular)} depend on each other; the overall test is refused"
         return OverallTest(chosen, np.nan, len(at) - 1, np.nan, reason)
     chi2 = float(delta @ np.linalg.solve(spread, delta))
-    return OverallTest(chosen, chi2, len(at) - 1, float(special.chdtrc(len(at) - 1, chi2)))
+    return OverallTest(chosen, chi2, len(at) - 1, chi2_tail(chi2, len(at) - 1))
 
 
 def singular_columns(spread: FloatArray, models: Sequence[str]) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ def _difference(a: str, b: str, difference: float, variance: float, quantile: fl
         error = float(np.sqrt(variance))
         z = difference / error
         low, high = difference - quantile * error, difference + quantile * error
-        return AucDifference(a, b, difference, error, low, high, z, float(2 * special.ndtr(-abs(z))))
+        return AucDifference(a, b, difference, error, low, high, z, two_sided_p(z))
     elif difference == 0:
         return AucDifference(a, b, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, "both order every malignant-benign pair identically")
     else:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from microcalc.errors import StatisticsError
+from microcalc.stats.distributions import expit, two_sided_quantile
 from microcalc.stats.inputs import FloatArray, checked_confidence, checked_labels, checked_scores
 from microcalc.stats.operating_point import Counts, confusion
 from microcalc.stats.proportions import Proportion, wilson
@@ -87,7 +87,7 @@ def predictive_values(
         empty = "a sensitivity or specificity of 0 or 1, or an empty class, leaves the logit limits undefined"
         return _without_limits("ppv", p, ppv, empty), _without_limits("npv", p, npv, empty)
     se, sp = counts.sensitivity, counts.specificity
-    half = float(special.ndtri(0.5 + checked_confidence(confidence) / 2))
+    half = two_sided_quantile(confidence)
     spread_ppv = half * np.sqrt((1 - se) / (se * m) + sp / ((1 - sp) * n))
     spread_npv = half * np.sqrt(se / ((1 - se) * m) + (1 - sp) / (sp * n))
     centre_ppv, centre_npv = np.log(se * p / ((1 - sp) * q)), np.log(sp * q / ((1 - se) * p))
@@ -165,7 +165,7 @@ def _percentiles(replicates: FloatArray, tails: list[float]) -> tuple[float, flo
 
 
 def _limits(centre: float, half: float) -> tuple[float, float]:
-    return float(special.expit(centre - half)), float(special.expit(centre + half))
+    return float(expit(centre - half)), float(expit(centre + half))
 
 
 def _without_limits(measure: str, prevalence: float, estimate: float, reason: str) -> PredictiveValue:

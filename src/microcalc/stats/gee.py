@@ -13,16 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from microcalc.errors import StatisticsError
 from microcalc.stats.comparison import singular_columns
+from microcalc.stats.distributions import chi2_tail, logit, two_sided_quantile
 from microcalc.stats.inputs import (
     BoolArray,
     FloatArray,
     IntArray,
     checked_clusters,
-    checked_confidence,
     checked_labels,
     checked_names,
 )
@@ -125,7 +124,7 @@ def gee(
     covariance = table.covariance()
     inside = (table.estimate > 0) & (table.estimate < 1)
     error = np.sqrt(np.where(inside, np.diag(covariance), np.nan))
-    quantile = float(special.ndtri(0.5 + checked_confidence(confidence) / 2))
+    quantile = two_sided_quantile(confidence)
     pairs = [(j, k) for j in range(len(models)) for k in range(j + 1, len(models))]
     return Gee(
         measure=Measure(measure),
@@ -195,16 +194,16 @@ def _overall(table: _Sums, covariance: FloatArray, models: tuple[str, ...]) -> G
     inside = bool(((table.estimate > 0) & (table.estimate < 1)).all())
     identity, singular = _quadratic(table.estimate, covariance, models)
     score, singular_score = _quadratic(table.estimate, null.T @ null, models)
-    logit, singular_logit = np.nan, tuple[str, ...]()
+    on_logits, singular_logit = np.nan, tuple[str, ...]()
     reason = "" if inside else "a proportion of 0 or 1 has no logit"
     if inside:
         slope = table.estimate * (1 - table.estimate)
         scaled = covariance / np.outer(slope, slope)
-        logit, singular_logit = _quadratic(special.logit(table.estimate), scaled, models)
+        on_logits, singular_logit = _quadratic(logit(table.estimate), scaled, models)
     columns = singular or singular_score or singular_logit
     if columns:
         reason = f"the contrasts of {', '.join(columns)} depend on each other; the overall test is refused"
-    values = [(value, float(special.chdtrc(k - 1, value))) for value in (logit, score, identity)]
+    values = [(value, chi2_tail(value, k - 1)) for value in (on_logits, score, identity)]
     (w, pw), (s, ps), (i, pi) = values
     return GeeTest(OVERALL, "", k - 1, np.nan, np.nan, np.nan, w, pw, s, ps, i, pi, reason)
 
@@ -254,16 +253,16 @@ def _pair(table: _Sums, j: int, k: int, models: tuple[str, ...], quantile: float
     reasons = []
     identity = _ratio(p - q, spread)
     score = _ratio(p - q, float(np.sum((null[:, 0] - null[:, 1]) ** 2)))
-    logit = np.nan
+    on_logits = np.nan
     if 0 < p < 1 and 0 < q < 1:
-        on_logits = own[:, 0] / (p * (1 - p)) - own[:, 1] / (q * (1 - q))
-        logit = _ratio(float(special.logit(p) - special.logit(q)), float(np.sum(on_logits**2)))
+        scaled = own[:, 0] / (p * (1 - p)) - own[:, 1] / (q * (1 - q))
+        on_logits = _ratio(float(logit(p) - logit(q)), float(np.sum(scaled**2)))
     else:
         reasons.append("a proportion of 0 or 1 has no logit")
     if np.isnan(identity) or np.isnan(score):
         reasons.append("the difference has no variance between the clusters")
     half = quantile * float(np.sqrt(spread)) if spread > 0 else np.nan
-    (w, pw), (s, ps), (i, pi) = ((v, float(special.chdtrc(1, v))) for v in (logit, score, identity))
+    (w, pw), (s, ps), (i, pi) = ((v, chi2_tail(v, 1)) for v in (on_logits, score, identity))
     return GeeTest(a, b, 1, p - q, p - q - half, p - q + half, w, pw, s, ps, i, pi, "; ".join(reasons))
 
 

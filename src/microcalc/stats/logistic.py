@@ -6,8 +6,8 @@ Newton's method on small designs; nothing else of regression lives here.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
+from microcalc.stats.distributions import expit, logit
 from microcalc.stats.inputs import BoolArray, FloatArray, IntArray
 
 __all__ = ["LogisticFit", "fit_logistic", "logits"]
@@ -32,7 +32,7 @@ class LogisticFit:
 
 def logits(probability: FloatArray) -> FloatArray:
     """Log odds, with probabilities kept ``LOGIT_CLIP`` away from 0 and 1."""
-    return np.asarray(special.logit(np.clip(probability, LOGIT_CLIP, 1 - LOGIT_CLIP)), dtype=np.float64)
+    return np.asarray(logit(np.clip(probability, LOGIT_CLIP, 1 - LOGIT_CLIP)), dtype=np.float64)
 
 
 def fit_logistic(
@@ -53,12 +53,12 @@ def fit_logistic(
         return LogisticFit(nothing, np.full((columns, columns), np.nan), "one class only has no maximum likelihood")
     b, likelihood = np.zeros(columns), -np.inf
     for _ in range(_STEPS):
-        mean = special.expit(design @ b + shift)
+        mean = expit(design @ b + shift)
         weight = mean * (1 - mean)
         information = design.T @ (design * weight[:, None])
         if np.linalg.cond(information) > 1 / np.finfo(float).eps:
             break
-        step = np.linalg.solve(information, design.T @ (outcome - mean))
+        step = np.asarray(np.linalg.solve(information, design.T @ (outcome - mean)), dtype=np.float64)
         b, likelihood = _ascend(design, outcome, shift, (b, step, likelihood))
         if np.abs(b).max() > _RUNAWAY:
             break
@@ -85,7 +85,7 @@ def _ascend(
 def _sandwich(
     design: FloatArray, outcome: FloatArray, b: FloatArray, shift: FloatArray, clusters: IntArray | None
 ) -> FloatArray:
-    mean = special.expit(design @ b + shift)
+    mean = expit(design @ b + shift)
     bread = np.linalg.inv(design.T @ (design * (mean * (1 - mean))[:, None]))
     score = design * (outcome - mean)[:, None]
     if clusters is not None:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from microcalc.errors import StatisticsError
 from microcalc.stats.auc import DeLong
+from microcalc.stats.distributions import normal_cdf, two_sided_quantile
 from microcalc.stats.inputs import FloatArray, checked_names
 
 __all__ = ["MEAN_OF_READERS", "NonInferiority", "non_inferiority"]
@@ -89,11 +89,11 @@ def _compare(
         reason = "the difference has no positive variance"
         return NonInferiority(model, reader[0], difference, nan, nan, nan, margin, nan, nan, False, False, reason)
     error = float(np.sqrt(variance))
-    half = float(special.ndtri(0.5 + result.confidence / 2)) * error
+    half = two_sided_quantile(result.confidence) * error
     z = (difference + margin) / error
     low, high = difference - half, difference + half
     return NonInferiority(
-        model, reader[0], difference, error, low, high, margin, z, float(special.ndtr(-z)), low > -margin, low > 0
+        model, reader[0], difference, error, low, high, margin, z, normal_cdf(-z), low > -margin, low > 0
     )
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 import numpy as np
-from scipy import special
 
 from microcalc.errors import StatisticsError
+from microcalc.stats.distributions import beta_quantile, two_sided_quantile
 from microcalc.stats.inputs import checked_confidence
 
 __all__ = ["PaperLimits", "Proportion", "clopper_pearson", "paper_limits", "wald", "wilson"]
@@ -102,8 +102,8 @@ def clopper_pearson(successes: int, n: int, *, confidence: float = 0.95) -> Prop
     if reason:
         return Proportion(np.nan, np.nan, np.nan, successes, n, "clopper_pearson", reason)
     tail = (1 - checked_confidence(confidence)) / 2
-    low = 0.0 if successes == 0 else float(special.betaincinv(successes, n - successes + 1, tail))
-    high = 1.0 if successes == n else float(special.betaincinv(successes + 1, n - successes, 1 - tail))
+    low = 0.0 if successes == 0 else beta_quantile(tail, successes, n - successes + 1)
+    high = 1.0 if successes == n else beta_quantile(1 - tail, successes + 1, n - successes)
     return Proportion(successes / n, low, high, successes, n, "clopper_pearson")
 
 
@@ -131,7 +131,7 @@ def paper_limits(successes: int, n: int, *, confidence: float = 0.95) -> PaperLi
 
 
 def _quantile(confidence: float) -> float:
-    return float(special.ndtri(0.5 + checked_confidence(confidence) / 2))
+    return two_sided_quantile(confidence)
 
 
 def _share(successes: int, n: int) -> float:

@@ -12,9 +12,9 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from microcalc.stats.calibration import why_no_probability
+from microcalc.stats.distributions import expit
 from microcalc.stats.inputs import BoolArray, FloatArray, checked_labels, checked_scores
 from microcalc.stats.logistic import fit_logistic, logits
 
@@ -56,7 +56,7 @@ class Recalibration:
             return np.full(given.shape, np.nan)
         if self.method == RecalibrationMethod.ISOTONIC:
             return np.asarray(np.interp(given, self.knots, self.values), dtype=np.float64)
-        return np.asarray(special.expit(self.intercept + self.slope * logits(given)), dtype=np.float64)
+        return np.asarray(expit(self.intercept + self.slope * logits(given)), dtype=np.float64)
 
 
 def fit_recalibration(y_true: ArrayLike, probability: ArrayLike, method: RecalibrationMethod) -> Recalibration:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from microcalc.errors import StatisticsError
 from microcalc.predictions import ScoreTable
 from microcalc.stats.auc import clustered_delong, placements
 from microcalc.stats.comparison import singular_columns
+from microcalc.stats.distributions import chi2_tail
 from microcalc.stats.inputs import BoolArray, FloatArray, checked_clusters
 
 __all__ = ["InteractionTest", "SubgroupAuc", "Subgroups", "subgroups"]
@@ -155,7 +155,7 @@ def _interaction(table: ScoreTable, model: int, groups: Sequence[tuple[str, Bool
         return InteractionTest(name, names, np.nan, df, np.nan, f"no variance between {', '.join(singular)}")
     delta = contrast @ areas
     chi2 = float(delta @ np.linalg.solve(spread, delta))
-    return InteractionTest(name, names, chi2, df, float(special.chdtrc(df, chi2)))
+    return InteractionTest(name, names, chi2, df, chi2_tail(chi2, df))
 
 
 def _influence(malignant: BoolArray, score: FloatArray) -> tuple[float, FloatArray]:
