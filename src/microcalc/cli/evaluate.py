@@ -19,6 +19,7 @@ from microcalc.stats.calibration import Binning, Bins
 from microcalc.stats.cutoffs import CutoffRule, RuleKind
 from microcalc.stats.evaluation import Evaluation, EvaluationPlan, evaluate_scores
 from microcalc.stats.levels import Aggregation
+from microcalc.stats.subgroups import subgroup_columns
 from microcalc.vocabulary import Split
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ class _Asked:
     sensitivities: str
     specificities: str
     prevalences: str
-    subgroups: str
-    readers: str
 
 
 def evaluate(
@@ -66,7 +65,7 @@ def evaluate(
     sensitivity: Annotated[str, typer.Option(help="Wanted sensitivities; a cut-off is chosen for each.")] = "0.95",
     specificity: Annotated[str, typer.Option(help="Wanted specificities; a cut-off is chosen for each.")] = "0.9",
     prevalence: Annotated[str, typer.Option(help="Prevalences to carry PPV and NPV to.")] = "0.1,0.2,0.3",
-    subgroups: Annotated[str, typer.Option(help="Columns, e.g. view,magnification,site,year.")] = "",
+    subgroups: Annotated[str, typer.Option(help="Columns, e.g. view,site,year; or auto.")] = "",
     readers: Annotated[str, typer.Option(help="Models that are human readers; the others are compared to them.")] = "",
     margin: Annotated[float, typer.Option(help="Margin of non-inferiority, in AUC.")] = 0.05,
     aggregation: Annotated[Aggregation, typer.Option(help="Of the images of a lesion, breast or patient.")] = (
@@ -87,7 +86,8 @@ def evaluate(
     named = ScoreColumns(label, patient, image, models=_words(models), others=_words(subgroups))
     read = read_score_file(scores, named, complete_cases=complete_cases, sheet=sheet)
     read = read_facts(read, facts) if facts else read
-    asked = _Asked(cutoff or (), sensitivity, specificity, prevalence, subgroups, readers)
+    asked = _Asked(cutoff or (), sensitivity, specificity, prevalence)
+    wanted = subgroup_columns(read.facts) if subgroups == "auto" else _words(subgroups)
     plan = EvaluationPlan(
         settings=EvaluationSettings(confidence=confidence, bootstrap_replicates=replicates, seed=seed),
         ensemble=ensemble,
@@ -96,7 +96,7 @@ def evaluate(
         prevalences=_numbers(asked.prevalences, "--prevalence"),
         bins=Bins(bins, Binning.WIDTH if equal_width else Binning.COUNT),
         aggregation=aggregation,
-        subgroups=_words(subgroups),
+        subgroups=wanted,
         readers=_words(readers),
         margin=margin,
     )

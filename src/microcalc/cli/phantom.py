@@ -31,7 +31,7 @@ def phantom(
     seed: Annotated[int, typer.Option(help="The same seed and settings give the same files.")] = 0,
     tissue: Annotated[Tissue, typer.Option(help="Power-law noise, or tiles of real mammograms.")] = Tissue.NOISE,
     difficulty: Annotated[
-        float, typer.Option(help="1: best possible AUC about 0.95; 2 about 0.85; 0.5 about 0.99.")
+        float, typer.Option(help="1: best possible AUC about 0.95; 2 about 0.84; 0.5 about 0.99.")
     ] = 1.0,
     processes: Annotated[int, typer.Option(min=0, help="How many draw; 0: one for each core, at most 8.")] = 0,
 ) -> None:
