@@ -17,7 +17,7 @@ from microcalc.errors import CohortError, SplitError, StudyError, WeightsError
 from microcalc.learn.machine import Machine
 from microcalc.predictions import read_predictions
 from microcalc.protocol import ENSEMBLE, Protocol, checked_protocol
-from microcalc.study import Plan, StudyOptions, make_plan, run_name, run_study
+from microcalc.study import Plan, StudyOptions, make_plan, open_study, run_name, run_study
 
 PROTOCOL = {
     "name": "tiny",
@@ -203,6 +203,23 @@ def test_a_folder_with_something_else_is_left_alone(cohort: Path, tmp_path: Path
     with pytest.raises(StudyError, match="an empty folder, or one that holds the same study"):
         carry_out(cohort, tmp_path / "letters", protocol())
     assert [p.name for p in (tmp_path / "letters").iterdir() if p.name != ".lock"] == ["dear.txt"]
+
+
+def test_what_a_killed_process_left_half_written_is_cleared(tmp_path: Path):
+    left = tmp_path / "s" / "networks" / "lr1e-04" / "xception" / ".best.safetensors.123.partial"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    with open_study(tmp_path / "s"):
+        assert not left.exists()
+
+
+def test_two_processes_do_not_work_on_one_study(tmp_path: Path):
+    with (
+        open_study(tmp_path / "s"),
+        pytest.raises(StudyError, match="another process is working"),
+        open_study(tmp_path / "s"),
+    ):
+        pass
 
 
 def test_a_set_of_one_class_only_is_refused(tmp_path: Path):

@@ -28,6 +28,7 @@ __all__ = [
     "StudyOptions",
     "estimate",
     "make_plan",
+    "open_study",
     "run_job",
     "run_jobs",
     "run_name",

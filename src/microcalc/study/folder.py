@@ -120,6 +120,9 @@ def open_study(path: Path) -> Iterator[StudyFolder]:
     except Timeout as error:
         raise StudyError(f"{path}: another process is working on this study; wait for it or stop it") from error
     try:
+        for half_written in path.rglob(".*.partial"):  # left by a process that was killed; nobody else writes here now
+            if half_written.is_file():
+                half_written.unlink(missing_ok=True)
         yield StudyFolder(path)
     finally:
         lock.release()
