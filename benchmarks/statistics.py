@@ -4,7 +4,7 @@
 Goals: a DeLong pair at a million images at least 3 times faster than two roc() and roc.test; the interval of an AUC
 from 1,000 bootstrap replicates at 260 images at least 15 times faster than ci.auc; an ROC band of 101 points at least
 20 times faster than ci.se; `microcalc evaluate` of the reference table under 3 s on one core. Best of several runs on
-both sides; R is started once and times itself.
+both sides; R is started once and times itself. Run it as ``python -m benchmarks.statistics``.
 """
 
 import argparse

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from microcalc.errors import StatisticsError
@@ -19,7 +20,13 @@ from microcalc.stats.comparison import singular_columns
 from microcalc.stats.distributions import chi2_tail
 from microcalc.stats.inputs import BoolArray, FloatArray, checked_clusters
 
-__all__ = ["InteractionTest", "SubgroupAuc", "Subgroups", "subgroups"]
+__all__ = ["VARIABLES", "InteractionTest", "SubgroupAuc", "Subgroups", "subgroup_columns", "subgroups"]
+
+VARIABLES = ("view", "magnification", "site", "manufacturer", "morphology", "distribution", "birads", "year")
+"""Facts of an image by which groups are usually formed."""
+
+MOST_GROUPS = 12
+"""A column with more values than this is no grouping."""
 
 SMALLEST_CLASS = 10
 """A group with fewer images of either class is marked as too small and left out of the test."""
@@ -80,6 +87,12 @@ class Subgroups:
     interactions: tuple[InteractionTest, ...]
     without_value: int
     warnings: tuple[str, ...]
+
+
+def subgroup_columns(images: pd.DataFrame) -> tuple[str, ...]:
+    """Name those of `VARIABLES` that divide the images: at least 2 values that are known, at most 12."""
+    counts = {name: images.loc[images[name] != "", name].nunique() for name in VARIABLES if name in images}
+    return tuple(name for name, count in counts.items() if 2 <= count <= MOST_GROUPS)
 
 
 def subgroups(

@@ -6,23 +6,25 @@ of them. Making them again from the same jobs gives the same bytes.
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from microcalc.learn.job import Job
-from microcalc.predictions import score_table, write_predictions
+from microcalc.predictions import write_predictions
 from microcalc.report.content import HeatmapPanel, RunContent
 from microcalc.report.document import write_report
+from microcalc.report.evaluated import run_content, write_evaluation_tables
 from microcalc.report.panels import caption_words, panel_png
-from microcalc.report.results import model_results
-from microcalc.report.tables import write_table1
-from microcalc.stats import OperatingPoint, Table1, table1
+from microcalc.stats import OperatingPoint, Table1
+from microcalc.stats.evaluation import Evaluation, EvaluationPlan, evaluate_scores
+from microcalc.stats.subgroups import subgroup_columns
 from microcalc.study.content import ensemble_members, study_content, training_history
 from microcalc.study.folder import StudyFolder
 from microcalc.study.heatmaps import heatmap_panel, localisation
 from microcalc.study.plan import Plan
-from microcalc.study.scores import gather_predictions
+from microcalc.study.scores import gather_predictions, scores_with_facts
 from microcalc.vocabulary import Split
 
 __all__ = ["write_results"]
@@ -44,38 +46,35 @@ def write_results(plan: Plan, folder: StudyFolder, say: Callable[[str], None]) -
     predictions = gather_predictions(plan)
     write_predictions(predictions, folder.predictions)
     say("judging the test scores")
-    tables = [_judge(predictions, run, plan) for run in plan.runs]
+    judged = [_judge(predictions, run, plan) for run in plan.runs]
     staging = folder.path / ".results.partial"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
     try:
         say("drawing figures and heatmaps")
-        runs = tuple(_run(plan, table, predictions, staging) for table in tables)
-        write_table1(tables, staging / "tables", titles=_run_titles(plan))
+        runs = tuple(_run(plan, evaluation, staging) for evaluation in judged)
+        write_evaluation_tables(judged, staging / "tables")
         content = study_content(plan, folder, runs)
         write_report(content, staging / folder.report.name, figures_folder=staging / "figures")
         _move_into_place(staging, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return tables
+    return [evaluation.table for evaluation in judged]
 
 
-def _judge(predictions: pd.DataFrame, run: str, plan: Plan) -> Table1:
-    test, validation = (score_table(predictions, run=run, split=s) for s in (Split.TEST, Split.VALIDATION))
-    return table1(test, validation, run=run, settings=plan.protocol.evaluation)
+def _judge(predictions: pd.DataFrame, run: str, plan: Plan) -> Evaluation:
+    test, validation = (scores_with_facts(predictions, plan, run=run, split=s) for s in (Split.TEST, Split.VALIDATION))
+    asked = EvaluationPlan(settings=plan.protocol.evaluation, subgroups=subgroup_columns(test.images))
+    return evaluate_scores(test, validation, run=run, plan=asked)
 
 
-def _run(plan: Plan, table: Table1, predictions: pd.DataFrame, staging: Path) -> RunContent:
+def _run(plan: Plan, evaluation: Evaluation, staging: Path) -> RunContent:
+    table = evaluation.table
     jobs = [job for job in plan.jobs if job.run == table.run]
-    test = score_table(predictions, run=table.run)
     frozen = {p.model: p for p in table.points_of(Split.VALIDATION)}
     panels = tuple(_panel(plan, job, frozen[job.network], staging) for job in jobs)
-    return RunContent(
-        name=table.run,
-        title=f"Learning rate {plan.runs[table.run]:g}",
-        models=model_results(test, table),
-        table1=table,
-        scores=test,
+    return replace(
+        run_content(evaluation, title=f"Learning rate {plan.runs[table.run]:g}"),
         ensemble_of=ensemble_members(plan, table),
         histories=tuple(training_history(job) for job in jobs),
         heatmaps=panels,
@@ -92,10 +91,6 @@ def _panel(plan: Plan, job: Job, point: OperatingPoint, staging: Path) -> Heatma
         png = panel_png(example.original, example.heatmap, caption=caption_words(example), mask=example.mask)
         (folder / name).write_bytes(png)
     return panel
-
-
-def _run_titles(plan: Plan) -> dict[str, str]:
-    return {run: f"learning rate {rate:g}" for run, rate in plan.runs.items()}
 
 
 def _move_into_place(staging: Path, folder: StudyFolder) -> None:

@@ -1,17 +1,21 @@
-"""From the networks' score files to the predictions table: one row per run, model and image, the ensemble added.
+"""From the networks' score files to the predictions table: one row per run, model and image, the ensemble added; and
+from there to the arrays that are judged, with what the cohort knows of each image beside them.
 
 The ensemble is the mean of the networks' probabilities of malignancy, of as many networks as were trained. A single
 network has none.
 """
 
+from dataclasses import replace
+
 import pandas as pd
 
+from microcalc.cohort.cells import cell_text
 from microcalc.learn.predict import read_scores
-from microcalc.predictions import COLUMNS
+from microcalc.predictions import COLUMNS, ScoreTable, score_table
 from microcalc.protocol import ENSEMBLE
 from microcalc.study.plan import Plan
 
-__all__ = ["gather_predictions"]
+__all__ = ["gather_predictions", "scores_with_facts"]
 
 
 def gather_predictions(plan: Plan) -> pd.DataFrame:
@@ -34,3 +38,17 @@ def gather_predictions(plan: Plan) -> pd.DataFrame:
             first = networks[0]
             parts.append(first.assign(model=ENSEMBLE, score=first["image_id"].map(mean)))
     return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+
+
+def scores_with_facts(predictions: pd.DataFrame, plan: Plan, *, run: str, split: str) -> ScoreTable:
+    """Scores of one run on one set; ``images`` has the cohort's columns as text and the year of the exam.
+
+    Raises:
+        TableError: see `microcalc.predictions.score_table`.
+    """
+    table = score_table(predictions, run=run, split=split)
+    cohort = plan.cohort.table.set_index("image_id")
+    known = cohort.drop(columns=["patient_id", "lesion_id", "split", "label"]).loc[table.images["image_id"]]
+    facts = known.map(cell_text).reset_index(drop=True)
+    facts["year"] = facts["exam_date"].str.slice(0, 4)
+    return replace(table, images=pd.concat([table.images.reset_index(drop=True), facts], axis=1))
