@@ -47,6 +47,7 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.train
 	$(BIN)/python -m benchmarks.read
+	$(BIN)/python -m benchmarks.statistics
 
 verify-r: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.verify_r

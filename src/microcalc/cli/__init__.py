@@ -2,35 +2,41 @@
 
 Each command says what it will do, shows progress, and ends by naming the files that it made. Errors that microcalc
 raises on purpose become one message and the exit code of their class; torch is imported only by commands that need
-it, at the one place `needs_training_packages` guards.
+it, at the one place `needs_training_packages` guards. Each command is imported when it is called.
 """
 
 import errno
 import sys
+from typing import ClassVar
 
 import typer
 
 from microcalc import RESEARCH_USE, __version__
-from microcalc.cli import cohort, evaluate, phantom, study, weights
 from microcalc.cli.console import errors_to
+from microcalc.cli.lazy import LazyGroup
 from microcalc.errors import MicrocalcError
 
 __all__ = ["app", "main"]
 
+
+class _Commands(LazyGroup):
+    places: ClassVar = {
+        "cohort": ("microcalc.cli.cohorts", "app"),
+        "study": ("microcalc.cli.study", "study"),
+        "demo": ("microcalc.cli.study", "demo"),
+        "evaluate": ("microcalc.cli.evaluate", "evaluate"),
+        "weights": ("microcalc.cli.weights", "app"),
+    }
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="microcalc",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help=f"The microcalcification study of Kang et al. (2021) as software. {RESEARCH_USE}",
 )
-app.add_typer(cohort.app, name="cohort")
-app.add_typer(weights.app, name="weights")
-cohort.app.command("phantom")(phantom.phantom)
-app.command("study")(study.study)
-app.command("demo")(study.demo)
-app.command("evaluate")(evaluate.evaluate)
-
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _INTERRUPTED = 130
 
