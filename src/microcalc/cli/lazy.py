@@ -4,9 +4,8 @@ import importlib
 from collections.abc import Mapping
 from typing import ClassVar
 
-import click
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 __all__ = ["LazyGroup"]
 
@@ -16,11 +15,15 @@ class LazyGroup(TyperGroup):
 
     places: ClassVar[Mapping[str, tuple[str, str]]] = {}
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002
         """Names of the commands, in the order of the help."""
         return list(self.places)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(  # type: ignore[override]
+        self,
+        ctx: typer.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> TyperCommand | TyperGroup | None:
         """Import a command; a Typer application becomes a group."""
         if cmd_name not in self.places:
             return None
@@ -31,5 +34,7 @@ class LazyGroup(TyperGroup):
             alone.command(cmd_name)(found)
             found = alone
         command = typer.main.get_command(found)
+        if not isinstance(command, TyperCommand | TyperGroup):
+            raise TypeError(f"{module}.{name} must be a Typer application or a function, not {type(found).__name__}")
         command.name = cmd_name
         return command
