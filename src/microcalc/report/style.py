@@ -15,12 +15,13 @@ from importlib import resources
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from PIL import ImageFont
+from PIL import Image, ImageFont
 
 from microcalc.protocol import ENSEMBLE
 
@@ -203,28 +204,37 @@ def font(size: float, *, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 def svg_bytes(figure: Figure) -> bytes:
     """The figure as SVG, text as outlines; no date and no random id."""
-    return _saved(figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None}, dpi=PNG_DPI)
+    return _saved(figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
 
 
 def pdf_bytes(figure: Figure) -> bytes:
     """The figure as vector PDF with embedded type; no date."""
-    return _saved(
-        figure, "pdf", {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None}, dpi=PNG_DPI
-    )
+    return _saved(figure, "pdf", {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None})
 
 
 def png_bytes(figure: Figure, *, dpi: int = PNG_DPI) -> bytes:
-    """The figure as PNG; packed a little less tightly than could be, in half the time."""
-    return _saved(figure, "png", {"Software": None}, dpi=dpi)
-
-
-def _saved(figure: Figure, kind: str, metadata: dict[str, None], *, dpi: int) -> bytes:
+    """The figure as PNG, opaque, packed a little less tightly than could be: two thirds of savefig's time."""
+    canvas, before = FigureCanvasAgg(figure), figure.dpi
+    with _quiet_drawing():
+        figure.set_dpi(dpi)
+        canvas.draw()
+        picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+        figure.set_dpi(before)
     buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", compress_level=3, dpi=(dpi, dpi))
+    return buffer.getvalue()
+
+
+def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
+    buffer = io.BytesIO()
+    with _quiet_drawing():
+        figure.savefig(buffer, format=kind, dpi=PNG_DPI, metadata=metadata)
+    return buffer.getvalue()
+
+
+@contextmanager
+def _quiet_drawing() -> Iterator[None]:
     with drawing(), warnings.catch_warnings():
         # A site's name in Hangul is drawn as empty boxes; the page beside the figure has it in full.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        if kind == "png":
-            figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata, pil_kwargs={"compress_level": 3})
-        else:
-            figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
-    return buffer.getvalue()
+        yield

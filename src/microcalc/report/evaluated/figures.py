@@ -147,10 +147,10 @@ def _multiples(count: int, across: str, up: str) -> tuple[Figure, list[Axes]]:
     for place in range(count):
         row, column = divmod(place, 2)
         axes = axes_mm(figure, 11.0 + column * 40.0, foot + (rows - 1 - row) * pitch + 5.0, 29.5, _PANEL)
-        if place + 2 >= count:
-            axes.set_xlabel(across)
-        if column == 0:
-            axes.set_ylabel(up)
+        lowest, leftmost = place + 2 >= count, column == 0
+        axes.set_xlabel(across if lowest else "")
+        axes.set_ylabel(up if leftmost else "")
+        axes.tick_params(labelbottom=lowest, labelleft=leftmost)  # all panels have the same axes
         grid.append(axes)
     return figure, grid
 
