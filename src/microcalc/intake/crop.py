@@ -63,7 +63,8 @@ class Box:
 
     def scaled(self, rows: float, columns: float) -> "Box":
         """The same box on a grid with ``rows`` and ``columns`` times as many pixels."""
-        return Box(self.top * rows, self.left * columns, (self.bottom + 1) * rows - 1, (self.right + 1) * columns - 1)
+        top, left = self.top * rows, self.left * columns
+        return Box(top, left, max(top, (self.bottom + 1) * rows - 1), max(left, (self.right + 1) * columns - 1))
 
 
 @dataclass(frozen=True)
