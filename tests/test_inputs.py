@@ -138,3 +138,12 @@ def test_other_pixels_make_another_cache(tiny_images: StudyImages):
     other = CohortPixels(tiny_images.source.path, "other key")
     first = prepared_images(tiny_images.source, ImageSettings(), 64)
     assert prepared_images(other, ImageSettings(), 64).filename != first.filename  # type: ignore[attr-defined]
+
+
+def test_the_filters_are_scipys_gaussian_with_mirrored_borders():
+    grey = np.random.default_rng(5).integers(0, 65_536, (512, 512)).astype(np.uint16)
+    settings = ImageSettings(crop=352, local_contrast=LocalContrast(sigma=16, gain=3))
+    image = grey / np.float64(65_535)
+    image = np.clip(0.5 + 3 * (image - ndimage.gaussian_filter(image, 16, mode="reflect", truncate=3)), 0, 1)
+    image = ndimage.gaussian_filter(image, lowpass_sigma(352, 96), mode="reflect", truncate=3)
+    assert np.abs(prepare(grey, settings, 96) - image * 65_535).max() < 0.6

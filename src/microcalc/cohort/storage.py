@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 
 from microcalc.errors import MicrocalcError
 
-__all__ = ["cached_array", "explained_write_errors", "sha256_of_file", "write_atomically"]
+__all__ = ["atomic_path", "cached_array", "explained_write_errors", "sha256_of_file", "write_atomically"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _UNWRITABLE = (
@@ -57,7 +57,21 @@ def explained_write_errors(target: Path, *, way_out: str) -> Iterator[None]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write under a temporary name, force it to the disk, then rename: readers see the old file or the new one.
+    """Write a file whole or not at all; see `atomic_path`.
+
+    Raises:
+        MicrocalcError: the disk is full, or the folder cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary name to write to; then it is forced to the disk and renamed: readers see the old file or the new one.
+
+    Args:
+        path: what the file shall be called in the end.
 
     Raises:
         MicrocalcError: the disk is full, or the folder cannot be written.
@@ -65,11 +79,17 @@ def write_atomically(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with explained_write_errors(path, way_out="choose a folder that you may write to"):
-            temporary.write_bytes(content)
+            yield temporary
+            _force_to_disk(temporary)
             temporary.replace(path)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _force_to_disk(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def sha256_of_file(path: Path) -> str:

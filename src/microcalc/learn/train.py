@@ -248,8 +248,9 @@ def _reestimate_batchnorm(model: nn.Module, upright: Grey, images: TrainingImage
         norm.momentum = None  # cumulative mean
     rows = images.index[np.linspace(0, len(images.index) - 1, min(count, len(images.index))).astype(np.int64)]
     model.train()
-    for inputs in upright_batches(upright, rows, _EVALUATION_BATCH, images.channels, fabric.device):
-        model(inputs)
+    with fabric.autocast():  # as the running averages that they replace
+        for inputs in upright_batches(upright, rows, _EVALUATION_BATCH, images.channels, fabric.device):
+            model(inputs)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
 
