@@ -5,7 +5,17 @@ Only words live here, no logic. Values are what stands in the files.
 
 from enum import StrEnum
 
-__all__ = ["BENIGN", "MALIGNANT", "CalcDistribution", "CalcMorphology", "Laterality", "Pathology", "Split", "View"]
+__all__ = [
+    "BENIGN",
+    "MALIGNANT",
+    "CalcDistribution",
+    "CalcMorphology",
+    "Laterality",
+    "Pathology",
+    "Split",
+    "View",
+    "ViewModifier",
+]
 
 BENIGN = 0
 """Label of every pathology that is not cancer, high-risk lesions included (Kang 2021)."""
@@ -37,6 +47,25 @@ class View(StrEnum):
     XCCM = "XCCM"
     AT = "AT"
     CV = "CV"
+
+
+class ViewModifier(StrEnum):
+    """What changes a mammographic projection; context group 4015 of DICOM PS3.16."""
+
+    CLEAVAGE = "cleavage"
+    AXILLARY_TAIL = "axillary_tail"
+    ROLLED_LATERAL = "rolled_lateral"
+    ROLLED_MEDIAL = "rolled_medial"
+    ROLLED_INFERIOR = "rolled_inferior"
+    ROLLED_SUPERIOR = "rolled_superior"
+    IMPLANT_DISPLACED = "implant_displaced"
+    MAGNIFICATION = "magnification"
+    SPOT_COMPRESSION = "spot_compression"
+    TANGENTIAL = "tangential"
+    NIPPLE_IN_PROFILE = "nipple_in_profile"
+    ANTERIOR_COMPRESSION = "anterior_compression"
+    INFRAMAMMARY_FOLD = "inframammary_fold"
+    AXILLARY_TISSUE = "axillary_tissue"
 
 
 class Pathology(StrEnum):

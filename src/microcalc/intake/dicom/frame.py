@@ -1,0 +1,132 @@
+"""The bytes of one frame out of a file: as many as the format asks for, never more than it can need.
+
+An uncompressed frame is one run of bytes; a compressed one lies in items, whose lengths are checked against what the
+file has before they are read. Nothing is decoded here.
+"""
+
+import struct
+from typing import BinaryIO
+
+from microcalc.intake.dicom.library import Rejected
+from microcalc.intake.dicom.pixel_format import PixelFormat
+from microcalc.intake.dicom.source import Opened
+from microcalc.intake.dicom.verdicts import Verdict
+
+__all__ = ["UNDEFINED", "read_frame", "skip_to_value"]
+
+UNDEFINED = 0xFFFFFFFF
+ITEM = (0xFFFE, 0xE000)
+END = (0xFFFE, 0xE0DD)
+
+MOST_ITEMS = 100_000
+SLACK = 1 << 16
+"""Bytes by which the compressed form of a tiny image may exceed twice its plain form."""
+
+
+def read_frame(opened: Opened, form: PixelFormat, *, compressed: bool) -> bytes:
+    """Bytes of the only frame.
+
+    Args:
+        opened: its file stands at the pixel data.
+        form: what the header says.
+        compressed: by the transfer syntax.
+
+    Raises:
+        Rejected: no pixels, another length than declared, or the file ends before.
+    """
+    if opened.file is None:
+        raise Rejected(
+            Verdict.NO_PIXEL_DATA,
+            f"pixel data (7FE0,0010) of {form.rows} x {form.cols} pixels must follow the header; nothing follows. "
+            "Fetch the file again, with its pixels",
+        )
+    length = skip_to_value(opened, opened.file)
+    if compressed:
+        return _compressed(opened.file, opened.size, form)
+    return _plain(opened.file, opened.size, length, form)
+
+
+def skip_to_value(opened: Opened, file: BinaryIO) -> int:
+    """Move from the element of the pixel data to its value, and return the length that it declares.
+
+    Raises:
+        Rejected: the element is no Pixel Data, or is cut off.
+    """
+    order = "<" if opened.little_endian else ">"
+    size = 8 if opened.implicit else 12
+    head = file.read(size)
+    if len(head) < size:
+        raise Rejected(Verdict.NO_PIXEL_DATA, "the file ends in the first bytes of its pixel data; fetch it again")
+    group, element = struct.unpack(f"{order}HH", head[:4])
+    if (group, element) != (0x7FE0, 0x0010):
+        raise Rejected(
+            Verdict.PIXEL_FORMAT,
+            f"the pixels must be integers in Pixel Data (7FE0,0010); this file has ({group:04X},{element:04X})",
+        )
+    if not opened.implicit and head[4:6] not in (b"OW", b"OB", b"UN"):
+        raise Rejected(Verdict.WRONG_LENGTH, f"pixel data must be OW or OB; the header says {head[4:6]!r}")
+    return int(struct.unpack(f"{order}L", head[-4:])[0])
+
+
+def _plain(file: BinaryIO, size: int, length: int, form: PixelFormat) -> bytes:
+    wanted = form.bytes
+    asked = f"{form.rows} x {form.cols} pixels of {form.allocated} bits need {wanted:,} bytes"
+    if length == UNDEFINED:
+        raise Rejected(
+            Verdict.WRONG_LENGTH,
+            f"{asked}, but the length is left open, as only compressed pixels have it; the transfer syntax is wrong",
+        )
+    there = size - file.tell()
+    if there < min(length, wanted):
+        raise Rejected(Verdict.TRUNCATED, f"{asked}; the file ends after {there:,}. Fetch it again")
+    if not wanted <= length <= wanted + 1:
+        raise Rejected(Verdict.WRONG_LENGTH, f"{asked}; the pixel data have {length:,}")
+    return file.read(wanted)
+
+
+def _compressed(file: BinaryIO, size: int, form: PixelFormat) -> bytes:
+    """The items after the offset table, joined."""
+    most = 2 * form.bytes + SLACK
+    parts: list[bytes] = []
+    total = 0
+    for number in range(MOST_ITEMS):
+        length = _item(file, size, number)
+        if length is None:
+            break
+        if number == 0:
+            file.seek(length, 1)  # offset table: there is one frame, so nothing to look up
+            continue
+        total += length
+        if total > most:
+            raise Rejected(
+                Verdict.WRONG_LENGTH,
+                f"{form.rows} x {form.cols} pixels of {form.allocated} bits need at most {most:,} bytes, compressed "
+                f"or not; the items have more than {total:,}",
+            )
+        parts.append(file.read(length))
+    if not total:
+        raise Rejected(Verdict.NO_PIXEL_DATA, "compressed pixels must stand in items after the header; there are none")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _item(file: BinaryIO, size: int, number: int) -> int | None:
+    """Length of the next item, or None after the last."""
+    head = file.read(8)
+    if not head and number > 1:  # a writer that forgot the delimiter; whether the frame is whole, the decoder says
+        return None
+    if len(head) < 8:
+        raise Rejected(Verdict.TRUNCATED, "the file ends between the items of its pixel data; fetch it again")
+    group, element, length = struct.unpack("<HHL", head)
+    if (group, element) == END:
+        return None
+    if (group, element) != ITEM:
+        raise Rejected(
+            Verdict.WRONG_LENGTH,
+            f"compressed pixels must stand in items (FFFE,E000); at item {number} stands ({group:04X},{element:04X})",
+        )
+    there = size - file.tell()
+    if length > there:
+        raise Rejected(
+            Verdict.TRUNCATED, f"item {number} of the pixel data has {length:,} bytes; the file ends after {there:,}"
+        )
+    return int(length)
