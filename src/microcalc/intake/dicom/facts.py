@@ -15,7 +15,7 @@ from microcalc.intake.dicom.greys import GreyScale
 from microcalc.intake.dicom.verdicts import NoteCode, Verdict
 from microcalc.vocabulary import View, ViewModifier
 
-__all__ = ["Facts", "Grey", "Mammogram", "Note", "ReadOptions", "Refusal", "as_record"]
+__all__ = ["Facts", "Grey", "GreyPlane", "Mammogram", "Note", "ReadOptions", "Refusal", "as_record"]
 
 Grey = NDArray[np.float32]
 """(rows, cols) grey levels in [0, 1]."""
@@ -157,6 +157,8 @@ class Mammogram:
         greys: GreyScale | None = None,
         pixels: Grey | None = None,
     ) -> None:
+        if pixels is None and greys is None:
+            raise TypeError("a mammogram needs its pixels, or the grey scale that makes them of the stored values")
         values = {"stored": stored, "facts": facts, "notes": notes, "greys": greys}
         if pixels is not None:
             values["pixels"] = pixels
@@ -167,6 +169,11 @@ class Mammogram:
         """(rows, cols) greys in [0, 1], breast bright on black."""
         return self.grey(slice(None), slice(None))
 
+    @property
+    def plane(self) -> "GreyPlane":
+        """The greys for `microcalc.intake.crop`: of a part, made when that part is asked for."""
+        return GreyPlane(self)
+
     def grey(self, rows: slice, cols: slice) -> Grey:
         """Greys of a part, equal to that part of ``pixels``.
 
@@ -176,6 +183,22 @@ class Mammogram:
         if "pixels" in self.__dict__ or self.greys is None:
             return self.pixels[rows, cols]
         return self.greys.apply(self.stored[rows, cols])
+
+
+@dataclass(frozen=True)
+class GreyPlane:
+    """Looks like the array ``pixels``, but makes only the greys that are asked for."""
+
+    mammogram: Mammogram
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        return self.mammogram.stored.shape
+
+    def __getitem__(self, part: tuple[slice, slice]) -> Grey:
+        """Greys of a part."""
+        return self.mammogram.grey(*part)
 
 
 def as_record(answer: Mammogram | Refusal | Facts) -> dict[str, object]:

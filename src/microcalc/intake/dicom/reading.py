@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from microcalc.intake.dicom.burned_in import suspected_text
 from microcalc.intake.dicom.facts import Facts, Mammogram, Note, ReadOptions, Refusal, as_record
 from microcalc.intake.dicom.gathering import gather
 from microcalc.intake.dicom.greys import GreyScale
@@ -20,7 +21,7 @@ from microcalc.intake.dicom.library import CONTENT_ERRORS, Rejected, pydicom_mod
 from microcalc.intake.dicom.pixel_format import PixelFormat, pixel_format
 from microcalc.intake.dicom.pixels import check_syntax, decode
 from microcalc.intake.dicom.source import Opened, Source, open_source
-from microcalc.intake.dicom.surroundings import judge_background, sample_step
+from microcalc.intake.dicom.surroundings import Background, judge_background, sample_step
 from microcalc.intake.dicom.verdicts import NoteCode, Verdict
 from microcalc.intake.dicom.windows import Voi, VoiKind, choose_voi, grey_scale
 
@@ -151,15 +152,25 @@ def _greys(reading: _Reading, opened: Opened, form: PixelFormat, stored: NDArray
     greys = grey_scale(opened.header, form, voi, stored_range=stored_range, padding=padding)
     if not reading.options.check_pixels:
         return greys
-    background = judge_background(greys.apply(sample), valid)
+    return _checked(reading, greys, stored, judge_background(greys.apply(sample), valid))
+
+
+def _checked(reading: _Reading, greys: GreyScale, stored: NDArray[np.integer], background: Background) -> GreyScale:
+    """The greys after a look at what surrounds the breast."""
     if background.bright:
         words = "the surroundings are brighter than the breast, against the header; the greys were turned round"
         reading.note(NoteCode.BACKGROUND_BRIGHT, words)
-        return greys.inverted()
-    if not background.clear:
-        reading.note(
-            NoteCode.BACKGROUND_UNCLEAR, "no empty surroundings: whether bright is dense, only the header says"
+        greys = greys.inverted()
+    elif not background.clear:
+        words = "nothing empty surrounds the breast: whether bright is dense, only the header says"
+        reading.note(NoteCode.BACKGROUND_UNCLEAR, words)
+    texts = suspected_text(stored, greys)
+    if texts:
+        places = ", ".join(
+            f"rows {top} to {bottom}, columns {left} to {right}" for top, left, bottom, right in texts[:3]
         )
+        words = f"{len(texts)} places outside the breast look like text or markers ({places}); look before sharing"
+        reading.note(NoteCode.BURNED_IN_SUSPECTED, words)
     return greys
 
 

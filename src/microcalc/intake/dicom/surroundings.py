@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 __all__ = ["Background", "judge_background", "sample_step"]
 
-SAMPLED = 400
+SAMPLED = 150
 """Rows and columns, about, that are looked at."""
 
-FRAME = 0.03
-"""Width of the frame along the image's border, of its shorter side."""
+FRAME = (0.02, 0.08)
+"""Where the frame begins and ends, of the image's shorter side: inside the white edges that scanned films have."""
 
 FLAT = 0.04
 """Standard deviation, of a range of 1, below which a part of the border counts as empty."""
@@ -47,7 +47,10 @@ def judge_background(sample: Grey, valid: NDArray[np.bool_]) -> Background:
         sample: (rows, cols) greys of every so many pixels.
         valid: (rows, cols) where there is no padding.
     """
-    width = max(2, round(min(sample.shape) * FRAME))
+    outer, inner_edge = (max(1, round(min(sample.shape) * share)) for share in FRAME)
+    valid = valid[outer:-outer, outer:-outer]
+    sample = sample[outer:-outer, outer:-outer]
+    width = inner_edge - outer + 1
     frame = np.ones(sample.shape, bool)
     frame[width:-width, width:-width] = False
     border, inner = sample[frame & valid], sample[~frame & valid]

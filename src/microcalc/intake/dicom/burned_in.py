@@ -1,0 +1,85 @@
+"""Text outside the breast, found in the pixels: letters are bright strokes on black, in small groups.
+
+The image is looked at in blocks; a block of text holds both black and bright. Blocks that hang together with the
+breast, single specks, lines and what touches the border do not count. It is a suspicion for a person to look at, as
+lead markers of films, labels and scratches raise it too; nothing is ever cropped or painted over.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from microcalc.intake.dicom.greys import GreyScale
+
+__all__ = ["suspected_text"]
+
+BLOCK = 16
+"""Side of the blocks, pixels; letters are 20 pixels high and more."""
+
+ROWS_APART = 8
+"""Every so many rows are looked at; a letter has strokes in two of them and more."""
+
+CONTRAST = 0.3
+"""Difference of greys inside a block of text, of a range of 1."""
+
+FEWEST_BLOCKS = 3
+"""Of a group that counts: two letters."""
+
+THICKEST_LINE = 1
+"""Blocks across of a group that is a line, not text, when it is longer than `LONGEST_WORD`."""
+
+LONGEST_WORD = 40
+MOST_OF_IMAGE = 0.2
+"""Share of the image's height and width that one group of text takes at most."""
+
+Blocks = NDArray[np.float32]
+
+
+def suspected_text(stored: NDArray[np.integer], greys: GreyScale) -> list[tuple[int, int, int, int]]:
+    """Where text seems to be burned in outside the breast.
+
+    Args:
+        stored: (rows, cols) stored values.
+        greys: of the image, breast bright on black.
+
+    Returns:
+        First row and column, last row and column of each suspicious group.
+    """
+    dark, bright = _extremes(stored, greys)
+    if min(dark.shape) < 8:
+        return []
+    there = bright > CONTRAST / 2
+    groups, count = ndimage.label(there, structure=np.ones((3, 3)))
+    if count < 2:
+        return []
+    sizes = np.bincount(groups.ravel())
+    sizes[0] = 0
+    breast = int(sizes.argmax())
+    strokes = (bright - dark > CONTRAST) & (groups != breast)
+    texts, _ = ndimage.label(strokes, structure=np.ones((3, 3)))
+    found = []
+    for number, place in enumerate(ndimage.find_objects(texts), start=1):
+        if place is not None and _is_text(place, int((texts[place] == number).sum()), dark.shape):
+            top, left, bottom, right = place[0].start, place[1].start, place[0].stop, place[1].stop
+            found.append((top * BLOCK, left * BLOCK, bottom * BLOCK - 1, right * BLOCK - 1))
+    return found
+
+
+def _extremes(stored: NDArray[np.integer], greys: GreyScale) -> tuple[Blocks, Blocks]:
+    """Darkest and brightest grey of each block, (rows / BLOCK, cols / BLOCK) each."""
+    rows, cols = (n // BLOCK for n in stored.shape)
+    part = stored[: rows * BLOCK : ROWS_APART, : cols * BLOCK]
+    # Down the columns first: whole rows are compared at once, which is what the processor does fastest.
+    down = part.reshape(rows, BLOCK // ROWS_APART, cols * BLOCK)
+    low = down.min(axis=1).reshape(rows, cols, BLOCK).min(axis=2)
+    high = down.max(axis=1).reshape(rows, cols, BLOCK).max(axis=2)
+    first, second = greys.apply(low), greys.apply(high)
+    return np.minimum(first, second), np.maximum(first, second)
+
+
+def _is_text(place: tuple[slice, ...], blocks: int, shape: tuple[int, ...]) -> bool:
+    sides = [s.stop - s.start for s in place]
+    inside = all(s.start > 0 and s.stop < n for s, n in zip(place, shape, strict=True))
+    small = all(side <= max(4, MOST_OF_IMAGE * n) for side, n in zip(sides, shape, strict=True))
+    line = min(sides) <= THICKEST_LINE and max(sides) > LONGEST_WORD
+    return inside and small and not line and blocks >= FEWEST_BLOCKS
