@@ -21,12 +21,15 @@ from rich.progress import Progress as Bars
 from microcalc import RESEARCH_USE
 from microcalc.cli.console import files_made
 from microcalc.cohort.audit import Audit, Severity, check_cohort
+from microcalc.cohort.disclosure import privacy_checks
+from microcalc.cohort.evidence import Check
 from microcalc.cohort.storage import write_atomically
 from microcalc.cohort.table import Cohort
 from microcalc.intake import IntakeSettings, TableSource
 from microcalc.intake import from_folders as make_from_folders
 from microcalc.intake import from_table as make_from_table
 from microcalc.intake.gathering import Progress
+from microcalc.intake.identifiers import collect_texts
 
 __all__ = ["app", "check", "from_folders", "from_table"]
 
@@ -91,11 +94,17 @@ def check(
     cohort: Annotated[Path, typer.Argument(help="Cohort folder.")],
     report: Annotated[Path | None, typer.Option("--json", help="Write the findings to this file as well.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Do not read the images: table and file names only.")] = False,
+    privacy: Annotated[bool, typer.Option("--privacy", help="Also look for what tells who the patients are.")] = False,
+    source: Annotated[
+        list[Path] | None,
+        typer.Option(help="With --privacy: folder or file that the cohort was made from, again for each of them."),
+    ] = None,
 ) -> None:
     """Say what a cohort holds and what is wrong with it; exit code 1 where there are errors."""
     typer.echo(f"check of the cohort {cohort}" + (", without reading its images" if quick else ""))
+    more = _privacy_checks(source or []) if privacy or source else ()
     with _progress("images") as progress:
-        audit = check_cohort(cohort, contents=not quick, progress=progress)
+        audit = check_cohort(cohort, contents=not quick, progress=progress, more=more)
     _show(audit)
     typer.echo(f"\n{RESEARCH_USE}")
     if report is not None:
@@ -104,6 +113,14 @@ def check(
         files_made(report)
     if audit.has_errors:
         raise typer.Exit(1)
+
+
+def _privacy_checks(sources: list[Path]) -> tuple[Check, ...]:
+    if not sources:
+        return privacy_checks()
+    texts = collect_texts(sources)
+    typer.echo(f"privacy: {len(texts.wanted)} texts of {texts.files} files of the source will be looked for")
+    return privacy_checks(texts.wanted, skipped=texts.skipped)
 
 
 def _tell(cohort: Cohort) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from microcalc.cohort.checks import CHECKS
-from microcalc.cohort.evidence import Finding, Severity, gather_evidence, guarded
+from microcalc.cohort.evidence import Check, Finding, Severity, gather_evidence, guarded
 from microcalc.cohort.writer import CLASS_FOLDERS
 from microcalc.vocabulary import BENIGN, MALIGNANT, Split
 
@@ -65,18 +65,25 @@ class Audit:
         }
 
 
-def check_cohort(folder: Path, *, contents: bool = True, progress: Callable[[int, int], None] | None = None) -> Audit:
+def check_cohort(
+    folder: Path,
+    *,
+    contents: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+    more: Iterable[Check] = (),
+) -> Audit:
     """Check a cohort folder and count what it holds. Never raises on a bad cohort.
 
     Args:
         folder: the cohort.
         contents: read every image; False looks at the table, the record and the names of the files only.
         progress: called with the images done and all of them, while the images are read.
+        more: further checks, such as those of `microcalc.cohort.disclosure`.
     """
     evidence, findings = gather_evidence(folder, contents=contents, progress=progress)
     table = evidence.table if len(evidence.table) else _NO_ROWS
     if len(table):
-        findings += [finding for check in CHECKS for finding in guarded(check, evidence)]
+        findings += [finding for check in (*CHECKS, *more) for finding in guarded(check, evidence)]
     findings.sort(key=lambda f: list(Severity).index(f.severity))
     known = table[table["label"].isin([BENIGN, MALIGNANT])]
     return Audit(
