@@ -4,6 +4,7 @@ Nothing of the pixels is read here. A file is parsed up to its pixel data; lengt
 asked of the memory; a deflated file is inflated up to a limit. What the header says is judged elsewhere.
 """
 
+import errno
 import io
 import stat
 import struct
@@ -106,6 +107,8 @@ def _open_file(path: Path) -> BinaryIO:
         raise Rejected(Verdict.NOT_FOUND, f"there is no file {path}; check its name") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
+        if getattr(error, "errno", None) == errno.ELOOP:
+            raise Rejected(Verdict.SYMLINK_LOOP, f"the link {path} leads back to itself; remove it") from error
         raise Rejected(Verdict.UNREADABLE, f"{path} cannot be opened ({reason}); check its permissions") from error
 
 
