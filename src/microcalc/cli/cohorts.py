@@ -2,7 +2,10 @@
 
 from microcalc.cli.cohort import app
 from microcalc.cli.phantom import phantom
+from microcalc.cli.sources import columns, from_dicom
 
 __all__ = ["app"]
 
 app.command("phantom")(phantom)
+app.command("from-dicom")(from_dicom)
+app.command("columns")(columns)

@@ -143,6 +143,24 @@ class CohortWriter:
         self._images[name.casefold()] = digest
         self._rows.append(dict(row))
 
+    def fill_column(self, column: str, values: Sequence[object]) -> None:
+        """Set one column of all rows added so far: for values that follow from all rows together.
+
+        Args:
+            column: of the contract; not ``image_id``, ``label`` or ``pathology``, which say where the image lies.
+            values: one for each row, in the order in which they were added.
+
+        Raises:
+            TableError: another number of values, or one of those columns.
+        """
+        if column in ("image_id", "label", "pathology") or len(values) != len(self._rows):
+            raise TableError(
+                f"a column must get one value for each of {len(self._rows)} rows, and be none of image_id, label and "
+                f"pathology; {column} got {len(values)}"
+            )
+        for row, value in zip(self._rows, values, strict=True):
+            row[column] = value
+
     def reject(self, verdict: Verdict) -> None:
         """Keep a verdict in ``cohort.json``: what was left out, or taken with a remark."""
         self._verdicts.append(verdict)

@@ -7,6 +7,7 @@ mammogram it is filled by reflection, and says so. Files, joins and cohorts live
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,17 @@ from PIL import Image
 from microcalc.cohort.images import ROI_SIDE
 from microcalc.errors import ImageError, ProtocolError
 
-__all__ = ["PAPER_SCALE", "SPACING_RANGE_MM", "Box", "Roi", "Scale", "box_of_mask", "cut_lesion", "cut_roi"]
+__all__ = [
+    "PAPER_SCALE",
+    "SPACING_RANGE_MM",
+    "Box",
+    "GreyPlane",
+    "Roi",
+    "Scale",
+    "box_of_mask",
+    "cut_lesion",
+    "cut_roi",
+]
 
 WHITE = 65535
 """Grey value that 1.0 becomes."""
@@ -28,6 +39,17 @@ _SUPPORT = 2
 
 _SMALLEST_STEP = 1e-6
 """Scale factors closer to 1 than this leave the pixels as they are."""
+
+
+class GreyPlane(Protocol):
+    """What a square is cut from: an array of (rows, columns) greys, or something that makes them when asked."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+
+    def __getitem__(self, part: tuple[slice, slice], /) -> NDArray[np.float32]:
+        """Greys of a part."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +165,7 @@ class Roi:
 
 
 def cut_roi(
-    pixels: NDArray[np.float32],
+    pixels: GreyPlane,
     centre_row: float,
     centre_col: float,
     *,
@@ -184,9 +206,7 @@ def cut_roi(
     return Roi(_sixteen_bits(square), row, col, padded, factor)
 
 
-def cut_lesion(
-    pixels: NDArray[np.float32], lesion: Box, *, factor: float = 1.0, side: int = ROI_SIDE
-) -> tuple[Roi, str]:
+def cut_lesion(pixels: GreyPlane, lesion: Box, *, factor: float = 1.0, side: int = ROI_SIDE) -> tuple[Roi, str]:
     """Cut the square around a lesion's box.
 
     Args:
@@ -226,12 +246,15 @@ def box_of_mask(mask: NDArray[np.generic]) -> Box:
     return Box(float(rows[0]), float(columns[0]), float(rows[-1]), float(columns[-1]))
 
 
-def _reflected(pixels: NDArray[np.float32], top: int, left: int, height: int, width: int) -> NDArray[np.float32]:
+def _reflected(pixels: GreyPlane, top: int, left: int, height: int, width: int) -> NDArray[np.float32]:
     """A rectangle that may leave the mammogram; beyond an edge the picture is mirrored, the edge itself not doubled."""
-    rows, columns = pixels.shape
-    if top >= 0 and left >= 0 and top + height <= rows and left + width <= columns:
-        return pixels[top : top + height, left : left + width]
-    return pixels[np.ix_(_mirror(top, height, rows), _mirror(left, width, columns))]
+    rows, columns = _mirror(top, height, pixels.shape[0]), _mirror(left, width, pixels.shape[1])
+    first_row, first_column = int(rows.min()), int(columns.min())
+    part = pixels[first_row : int(rows.max()) + 1, first_column : int(columns.max()) + 1]
+    if part.shape == (height, width) and rows[0] == first_row and columns[0] == first_column:
+        return part  # wholly inside, and so in order
+    mirrored: NDArray[np.float32] = part[np.ix_(rows - first_row, columns - first_column)]
+    return mirrored
 
 
 def _mirror(start: int, count: int, length: int) -> NDArray[np.intp]:
@@ -243,9 +266,7 @@ def _mirror(start: int, count: int, length: int) -> NDArray[np.intp]:
     return np.minimum(index, 2 * (length - 1) - index).astype(np.intp)
 
 
-def _resampled(
-    pixels: NDArray[np.float32], row: int, col: int, side: int, factor: float
-) -> tuple[NDArray[np.float32], bool]:
+def _resampled(pixels: GreyPlane, row: int, col: int, side: int, factor: float) -> tuple[NDArray[np.float32], bool]:
     """The square on another grid, and whether it left the mammogram. Pillow counts from the corner of a pixel."""
     edges = [centre + 0.5 - (side // 2 + 0.5) * factor for centre in (row, col)]
     length = side * factor

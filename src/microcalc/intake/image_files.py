@@ -1,0 +1,266 @@
+"""Image files of a folder and what their headers say, found and read in parallel, and looked up by what a row tells.
+
+Nothing here opens pixels. A file is looked up by its SOP Instance UID, its name, its accession number, or its patient
+and day; where several fit, or none, that is said and not decided.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from microcalc.errors import InputError
+from microcalc.intake.dicom import Facts, ReadOptions, Refusal, read_header
+from microcalc.intake.workers import in_processes
+
+__all__ = ["ImageFile", "ImageIndex", "find_files", "read_image_files"]
+
+OTHER_SUFFIXES = frozenset(
+    [
+        ".csv",
+        ".tsv",
+        ".xls",
+        ".xlsx",
+        ".xlsm",
+        ".ods",
+        ".txt",
+        ".md",
+        ".json",
+        ".xml",
+        ".yaml",
+        ".yml",
+        ".log",
+        ".pdf",
+        ".htm",
+        ".html",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".tif",
+        ".tiff",
+        ".gif",
+        ".zip",
+        ".gz",
+        ".tar",
+        ".py",
+        ".ipynb",
+        ".ini",
+        ".db",
+        ".exe",
+        ".dll",
+        ".doc",
+        ".docx",
+        ".tcia",
+        ".sha256",
+        ".roi",
+    ]
+)
+"""Files beside the images that nobody takes for DICOM; all others are opened."""
+
+WORTH_PROCESSES = 400
+"""Headers below which one process is faster than starting others."""
+
+_CHUNK = 50
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A file and its header.
+
+    Attributes:
+        path: of the file.
+        name: below the folder that was searched, with ``/``.
+        facts: as far as the header could be read.
+        refusal: why it is no mammogram that can be used; None where it is one.
+    """
+
+    path: Path
+    name: str
+    facts: Facts
+    refusal: Refusal | None = None
+
+    @property
+    def seen(self) -> str:
+        """Side and view in a few letters, which name nobody."""
+        words = [self.facts.laterality or "?", self.facts.view or "?"]
+        words += ["magnified"] if self.facts.spot_magnification else []
+        return " ".join(map(str, words))
+
+
+def find_files(folder: Path) -> list[Path]:
+    """Files of a folder and the folders in it, in the order of their paths; hidden ones and other kinds left aside.
+
+    Links to folders are followed once, so a loop ends.
+
+    Raises:
+        InputError: there is no such folder, or nothing in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: must be a folder with the DICOM files; there is none")
+    found: list[Path] = []
+    been: set[tuple[int, int]] = set()
+    for here, folders, files in os.walk(folder, followlinks=True):
+        status = Path(here).stat()
+        if (status.st_dev, status.st_ino) in been:
+            folders.clear()
+            continue
+        been.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(here, name) for name in sorted(files) if not _is_other(name)]
+    if not found:
+        raise InputError(f"{folder}: must hold DICOM files; it holds none")
+    return found
+
+
+def _is_other(name: str) -> bool:
+    suffix = os.path.splitext(name)[1].casefold()  # noqa: PTH122  (for 100,000 names)
+    return name.startswith(".") or suffix in OTHER_SUFFIXES
+
+
+def read_image_files(
+    folder: Path,
+    *,
+    options: ReadOptions | None = None,
+    processes: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[ImageFile]:
+    """Read the header of every file of a folder.
+
+    Args:
+        folder: searched to its depth.
+        options: what is accepted.
+        processes: so many read, where there are enough files.
+        progress: called with the files done and all of them.
+
+    Raises:
+        InputError: there is no such folder, or nothing in it.
+        MissingDependencyError: pydicom is not installed.
+    """
+    paths = find_files(folder)
+    chunks = [paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)]
+    read = partial(_read_chunk, options=options or ReadOptions())
+    images: list[ImageFile] = []
+    for answers in in_processes(read, chunks, processes=processes, at_least=WORTH_PROCESSES // _CHUNK):
+        for answer in answers:
+            path = paths[len(images)]
+            facts = answer if isinstance(answer, Facts) else answer.facts
+            refusal = answer if isinstance(answer, Refusal) else None
+            images.append(ImageFile(path, path.relative_to(folder).as_posix(), facts, refusal))
+        if progress is not None:
+            progress(len(images), len(paths))
+    return images
+
+
+def _read_chunk(paths: Sequence[Path], *, options: ReadOptions) -> list[Facts | Refusal]:
+    return [read_header(path, options) for path in paths]
+
+
+class ImageIndex:
+    """Image files by what names them.
+
+    Args:
+        images: files that were read; of copies with one SOP Instance UID the first is kept.
+    """
+
+    def __init__(self, images: Iterable[ImageFile]) -> None:
+        self.images: list[ImageFile] = []
+        self.copies: list[tuple[ImageFile, ImageFile]] = []
+        self._by_uid: dict[str, ImageFile] = {}
+        self._by_name: dict[str, list[ImageFile]] = defaultdict(list)
+        self._by_accession: dict[str, list[ImageFile]] = defaultdict(list)
+        self._by_patient: dict[str, list[ImageFile]] = defaultdict(list)
+        for image in images:
+            self._add(image)
+        self._patients = _ShortIds(self._by_patient)
+        self._accessions = _ShortIds(self._by_accession)
+
+    def _add(self, image: ImageFile) -> None:
+        facts = image.facts
+        first = self._by_uid.get(facts.sop_uid) if facts.sop_uid else None
+        for spelling in _spellings(image.name):
+            self._by_name[spelling].append(first or image)
+        if first is not None:
+            self.copies.append((first, image))
+            return
+        self.images.append(image)
+        if facts.sop_uid:
+            self._by_uid[facts.sop_uid] = image
+        if facts.accession_number:
+            self._by_accession[facts.accession_number].append(image)
+        if facts.patient_id:
+            self._by_patient[facts.patient_id].append(image)
+
+    def of_uid(self, uid: str) -> list[ImageFile]:
+        """The file with a SOP Instance UID."""
+        image = self._by_uid.get(uid)
+        return [] if image is None else [image]
+
+    def of_name(self, name: str) -> list[ImageFile]:
+        """Files of a path below the folder, or else of a name, with or without the suffix; copies count once."""
+        wanted = _path_key(name)
+        found = {id(image): image for image in self._by_name.get(wanted, [])}
+        return list(found.values())
+
+    def of_accession(self, number: str) -> list[ImageFile]:
+        """Files of an accession number."""
+        return self._by_accession.get(self._accessions.full(number), [])
+
+    def of_patient(self, patient: str) -> list[ImageFile]:
+        """Files of a patient."""
+        return self._by_patient.get(self._patients.full(patient), [])
+
+    def same_patient(self, written: str, image: ImageFile) -> bool:
+        """Whether a Patient ID as written in a row is that of a file."""
+        return self._patients.full(written) == image.facts.patient_id
+
+    def same_accession(self, written: str, image: ImageFile) -> bool:
+        """Whether an accession number as written in a row is that of a file."""
+        return self._accessions.full(written) == image.facts.accession_number
+
+    @property
+    def repaired_ids(self) -> int:
+        """Patient IDs and accession numbers whose leading zeros a spreadsheet had dropped."""
+        return len(self._patients.repaired) + len(self._accessions.repaired)
+
+
+class _ShortIds:
+    """IDs without the leading zeros that spreadsheets drop; only where all IDs stay different without them."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self._known = set(ids)
+        short: dict[str, list[str]] = defaultdict(list)
+        for name in self._known:
+            short[_short(name)].append(name)
+        self._full = {key: names[0] for key, names in short.items() if len(names) == 1}
+        self.repaired: set[str] = set()
+
+    def full(self, written: str) -> str:
+        """The ID of the files that is meant, or what was written."""
+        if written in self._known:
+            return written
+        found = self._full.get(_short(written)) if written.isdecimal() else None
+        if found is not None and found.isdecimal():
+            self.repaired.add(written)
+            return found
+        return written
+
+
+def _short(name: str) -> str:
+    return name.lstrip("0") if name.isdecimal() else name
+
+
+def _spellings(name: str) -> Iterator[str]:
+    """All that a file may be called: its path, each end of it, and the same without the suffix."""
+    parts = _path_key(name).split("/")
+    for start in range(len(parts)):
+        end = "/".join(parts[start:])
+        yield end
+        stem, dot, suffix = end.rpartition(".")
+        if dot and suffix in ("dcm", "dicom", "ima"):
+            yield stem
+
+
+def _path_key(name: str) -> str:
+    return name.replace("\\", "/").strip("/").removeprefix("./").casefold()

@@ -1,0 +1,229 @@
+"""Rows of a spreadsheet joined to the mammograms of a folder, one by one, and a report of what joined and what did not.
+
+A row is looked up by the surest thing that it tells: SOP Instance UID, file, accession number, or patient and day;
+side, view and magnification then narrow it down. Where more than one mammogram fits the row is ambiguous, and named;
+where row and header contradict each other the row is named too. Nothing is read but headers, nothing is written.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from microcalc.intake.image_files import ImageFile, ImageIndex
+from microcalc.intake.labels import ImageKey, LabelRow, RowFault
+from microcalc.intake.rules import PAPER_REASONS, Rule
+
+__all__ = ["Join", "JoinedRow", "join_rows"]
+
+IMPLANT = Rule("implant", PAPER_REASONS["implant"], "")
+
+_BY_UID, _BY_FILE = "SOP Instance UID", "file"
+_BY_ACCESSION, _BY_PATIENT = "accession number", "patient and date"
+
+_WAY_OUT = "Name the mammogram by its SOP Instance UID or its file, or write side and view"
+
+
+@dataclass(frozen=True)
+class JoinedRow:
+    """A row and what became of it.
+
+    Attributes:
+        row: of the spreadsheet.
+        image: its mammogram; None where none was found.
+        by: what found it.
+        left_out: the rule that leaves it out.
+        faults: why it cannot be used; empty where it can.
+    """
+
+    row: LabelRow
+    image: ImageFile | None
+    by: str = ""
+    left_out: Rule | None = None
+    faults: tuple[RowFault, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether a ROI is cut for it."""
+        return self.left_out is None and not self.faults
+
+    @property
+    def patient(self) -> str:
+        """As in the image, else as in the row."""
+        return (self.image.facts.patient_id if self.image else "") or self.row.key.patient_id
+
+
+@dataclass(frozen=True)
+class Join:
+    """All rows and all files.
+
+    Attributes:
+        rows: in the order of the spreadsheet.
+        index: of the files.
+    """
+
+    rows: tuple[JoinedRow, ...]
+    index: ImageIndex = field(repr=False)
+
+    @property
+    def usable(self) -> list[JoinedRow]:
+        """Rows whose ROI is cut."""
+        return [joined for joined in self.rows if joined.usable]
+
+    @property
+    def left_out(self) -> list[JoinedRow]:
+        """Rows that a rule leaves out."""
+        return [joined for joined in self.rows if joined.left_out is not None]
+
+    @property
+    def faulty(self) -> list[JoinedRow]:
+        """Rows that cannot be used."""
+        return [joined for joined in self.rows if joined.left_out is None and joined.faults]
+
+    @property
+    def named(self) -> set[str]:
+        """Names of the files that a row was joined to."""
+        return {joined.image.name for joined in self.rows if joined.image is not None}
+
+
+def join_rows(rows: Iterable[LabelRow], index: ImageIndex, *, keep_implants: bool = False) -> Join:
+    """Join rows to files.
+
+    Args:
+        rows: of the spreadsheet.
+        index: of the files.
+        keep_implants: whether images whose header tells of an implant stay.
+    """
+    joined = [_join(row, index, keep_implants=keep_implants) for row in rows]
+    return Join(tuple(_without_repeats(joined)), index)
+
+
+def _join(row: LabelRow, index: ImageIndex, *, keep_implants: bool) -> JoinedRow:
+    """A rule counts before any fault; a fault of the row before one of the join."""
+    found: ImageFile | RowFault
+    found, by = _find(row.key, index) if row.key.is_enough else (RowFault("no-key", ""), "")
+    image = found if isinstance(found, ImageFile) else None
+    rule = row.left_out
+    if rule is None and image is not None and image.facts.implant and not keep_implants:
+        rule = IMPLANT
+    faults = list(row.faults)
+    if isinstance(found, RowFault) and found.message:
+        faults.append(found)
+    if image is not None:
+        faults += _misplaced(row, image)
+    return JoinedRow(row, image, by if image else "", rule, tuple(faults))
+
+
+def _find(key: ImageKey, index: ImageIndex) -> tuple[ImageFile | RowFault, str]:
+    if key.sop_uid:
+        return _one(key, index, index.of_uid(key.sop_uid), "no file has this SOP Instance UID"), _BY_UID
+    if key.image_file:
+        return _one(key, index, index.of_name(key.image_file), "no file of the folder has this name"), _BY_FILE
+    if key.accession_number:
+        images = index.of_accession(key.accession_number)
+        return _narrowed(key, index, images, "no file has this accession number"), _BY_ACCESSION
+    images = index.of_patient(key.patient_id)
+    return _narrowed(key, index, images, "no file is of this patient"), _BY_PATIENT
+
+
+def _one(key: ImageKey, index: ImageIndex, images: list[ImageFile], nothing: str) -> ImageFile | RowFault:
+    """A file that the row names; the rest of the row must agree with its header."""
+    if not images:
+        return RowFault("no-image", nothing)
+    if len(images) > 1:
+        return RowFault("ambiguous", f"{len(images)} files of the folder have this name; write more of the path")
+    image = images[0]
+    contradicted = [words for words, holds in _agreements(key, index, image) if not holds]
+    if contradicted:
+        return RowFault(
+            "contradiction", f"{', '.join(contradicted)} of the row and of the file must agree; they do not"
+        )
+    return _accepted(image)
+
+
+def _narrowed(key: ImageKey, index: ImageIndex, images: list[ImageFile], nothing: str) -> ImageFile | RowFault:
+    """The one file among those of an exam or a patient that has the day, side and view of the row."""
+    if not images:
+        return RowFault("no-image", nothing)
+    for words, fits in _narrowings(key, index):
+        left = [image for image in images if fits(image)]
+        if not left:
+            seen = ", ".join(sorted({image.seen for image in images}))
+            there = f"; there is {seen}" if words != "day" else f"; there are exams of {_days(images)} other days"
+            return RowFault("no-image", f"no file of this exam has the row's {words}{there}")
+        images = left
+    usable = [image for image in images if image.refusal is None]
+    if len(usable) > 1:
+        seen = ", ".join(sorted(image.seen for image in usable))
+        return RowFault("ambiguous", f"{len(usable)} mammograms fit: {seen}. {_WAY_OUT}")
+    return usable[0] if usable else _accepted(images[0])
+
+
+def _accepted(image: ImageFile) -> ImageFile | RowFault:
+    if image.refusal is None:
+        return image
+    return RowFault(image.refusal.code.value, image.refusal.message)
+
+
+def _narrowings(key: ImageKey, index: ImageIndex) -> Iterator[tuple[str, Callable[[ImageFile], bool]]]:
+    if key.accession_number and key.patient_id:
+        yield "patient", lambda image: index.same_patient(key.patient_id, image)
+    if key.exam_date:
+        yield "day", lambda image: key.exam_date in (image.facts.study_date, image.facts.acquisition_date)
+    if key.laterality:
+        yield "side", lambda image: image.facts.laterality == key.laterality
+    if key.view:
+        yield "view", lambda image: image.facts.view == key.view
+    if key.magnified is not None:
+        yield "magnification", lambda image: image.facts.spot_magnification == key.magnified
+
+
+def _agreements(key: ImageKey, index: ImageIndex, image: ImageFile) -> Iterator[tuple[str, bool]]:
+    """What row and header both tell, and whether they tell the same."""
+    facts = image.facts
+    if key.patient_id and facts.patient_id:
+        yield "patient", index.same_patient(key.patient_id, image)
+    if key.accession_number and facts.accession_number:
+        yield "accession number", index.same_accession(key.accession_number, image)
+    if key.exam_date and (facts.study_date or facts.acquisition_date):
+        yield "day", key.exam_date in (facts.study_date, facts.acquisition_date)
+    if key.laterality and facts.laterality:
+        yield "side", key.laterality == facts.laterality
+    if key.view and facts.view:
+        yield "view", key.view == facts.view
+
+
+def _days(images: list[ImageFile]) -> int:
+    return len({image.facts.study_date for image in images})
+
+
+def _misplaced(row: LabelRow, image: ImageFile) -> list[RowFault]:
+    """A lesion outside its image is noticed before any pixel is read."""
+    facts = image.facts
+    if row.box is None or not (facts.rows and facts.columns):
+        return []
+    centre_row, centre_col = row.box.centre
+    if -0.5 <= centre_row < facts.rows - 0.5 and -0.5 <= centre_col < facts.columns - 0.5:
+        return []
+    return [
+        RowFault(
+            "outside",
+            f"the lesion must lie in its mammogram of {facts.rows} rows x {facts.columns} columns; its middle is row "
+            f"{centre_row:g}, column {centre_col:g}. Rows are counted from the top, columns from the left, both from 0",
+        )
+    ]
+
+
+def _without_repeats(rows: Iterable[JoinedRow]) -> Iterator[JoinedRow]:
+    """The same place of the same image twice is one ROI under two names."""
+    seen: dict[tuple[str, object], JoinedRow] = {}
+    for joined in rows:
+        place: object = joined.row.box or joined.row.mask
+        if not joined.usable or joined.image is None or not place:
+            yield joined
+            continue
+        first = seen.setdefault((joined.image.name, place), joined)
+        if first is joined:
+            yield joined
+            continue
+        name = first.row.name
+        fault = RowFault("repeated", f"a lesion of a mammogram may stand in one row; {name} has the same place")
+        yield JoinedRow(joined.row, joined.image, joined.by, None, (fault,))

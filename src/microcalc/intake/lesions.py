@@ -1,0 +1,225 @@
+"""Lesions in mammograms: the common form of every DICOM source, and the cutting of their ROIs in parallel.
+
+A source says which file, where the lesion lies, and what is known of it; here each file is decoded once, all its ROIs
+are cut and encoded. Nothing is written; that is the business of `microcalc.intake.harvest`.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microcalc.cohort.images import encode_png, read_grey
+from microcalc.errors import ImageError
+from microcalc.intake.crop import Box, Roi, Scale, box_of_mask, cut_lesion
+from microcalc.intake.dicom import Facts, Mammogram, ReadOptions, Refusal, read_mammogram
+from microcalc.intake.workers import in_processes
+
+__all__ = ["CutRoi", "CutSettings", "Lesion", "NotCut", "box_of_mask_file", "cut_lesions"]
+
+SAME_SHAPE = 0.01
+"""Difference of the aspect ratios of a mask and its mammogram up to which one is the other at another size."""
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One ROI that is to be cut.
+
+    Attributes:
+        source: row or file for verdicts; names no patient and no folder of the machine.
+        path: file of the mammogram.
+        row: columns of the contract that are known; ``patient_id`` as in the source.
+        box: of the lesion; None where a mask tells it.
+        mask: file that marks the lesion.
+    """
+
+    source: str
+    path: Path
+    row: Mapping[str, str]
+    box: Box | None = None
+    mask: Path | None = None
+
+
+@dataclass(frozen=True)
+class CutSettings:
+    """How ROIs are cut.
+
+    Attributes:
+        scale: size of their pixels.
+        options: how mammograms are read.
+    """
+
+    scale: Scale = field(default_factory=Scale)
+    options: ReadOptions = field(default_factory=ReadOptions)
+
+
+@dataclass(frozen=True)
+class CutRoi:
+    """A ROI, encoded.
+
+    Attributes:
+        lesion: that it shows.
+        png: 16 bit grey, 512 x 512.
+        columns: of the contract, as the image tells them.
+        facts: of the mammogram's header.
+        remarks: code and words of what a person must know.
+    """
+
+    lesion: Lesion
+    png: bytes
+    columns: Mapping[str, object]
+    facts: Facts
+    remarks: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class NotCut:
+    """Why there is no ROI of a lesion; the message names no file."""
+
+    lesion: Lesion
+    code: str
+    message: str
+
+
+class _Plane:
+    """Greys of a mammogram, made only where they are asked for."""
+
+    def __init__(self, mammogram: Mammogram) -> None:
+        self._mammogram = mammogram
+        self.shape: tuple[int, ...] = mammogram.stored.shape
+
+    def __getitem__(self, part: tuple[slice, slice], /) -> NDArray[np.float32]:
+        return self._mammogram.grey(*part)
+
+
+def cut_lesions(lesions: Sequence[Lesion], settings: CutSettings, *, processes: int = 1) -> Iterator[CutRoi | NotCut]:
+    """Cut the ROIs of lesions, each file decoded once.
+
+    Args:
+        lesions: of any files; those of one file come together.
+        settings: how.
+        processes: so many read; memory is that of two mammograms each.
+
+    Yields:
+        One answer for each lesion; lesions of one file stand where its first one stood.
+
+    Raises:
+        MicrocalcError: a process died.
+    """
+    films: dict[Path, list[Lesion]] = {}
+    for lesion in lesions:
+        films.setdefault(lesion.path, []).append(lesion)
+    cut = partial(_cut_film, settings=settings)
+    for answers in in_processes(cut, films.values(), processes=processes, at_least=4):
+        yield from answers
+
+
+def _cut_film(lesions: Sequence[Lesion], settings: CutSettings) -> list[CutRoi | NotCut]:
+    """All ROIs of one file."""
+    mammogram = read_mammogram(lesions[0].path, settings.options)
+    if isinstance(mammogram, Refusal):
+        return [NotCut(lesion, mammogram.code.value, mammogram.message) for lesion in lesions]
+    return _with_neighbours([_cut(lesion, mammogram, settings) for lesion in lesions])
+
+
+def _cut(lesion: Lesion, mammogram: Mammogram, settings: CutSettings) -> CutRoi | NotCut:
+    facts = mammogram.facts
+    remarks = [(note.code.value, note.message) for note in mammogram.notes]
+    try:
+        code, box = "bad-mask", lesion.box
+        if box is None:
+            box, resized = box_of_mask_file(lesion.mask, mammogram.stored.shape, settings.options)
+            remarks += [("mask-resized", resized)] if resized else []
+        code = "no-spacing"
+        factor = settings.scale.factor(facts.pixel_spacing_mm)
+        code = "outside"
+        roi, remark = cut_lesion(_Plane(mammogram), box, factor=factor)
+    except ImageError as error:
+        return NotCut(lesion, code, str(error))
+    remarks += [("lesion-larger", remark)] if remark else []
+    return CutRoi(lesion, encode_png(roi.pixels), _columns(roi, facts), facts, tuple(remarks))
+
+
+def box_of_mask_file(path: Path | None, shape: tuple[int, ...], options: ReadOptions) -> tuple[Box, str]:
+    """The lesion's box from a mask: DICOM, PNG or TIFF.
+
+    Args:
+        path: of the mask.
+        shape: rows and columns of the mammogram.
+        options: how DICOM is read.
+
+    Returns:
+        The box in the mammogram's pixels; and a remark where the mask has another size of the same shape.
+
+    Raises:
+        ImageError: the mask cannot be read, is empty, or has another shape; the message names no file.
+    """
+    if path is None:
+        raise ImageError("a lesion must have a box or a mask; it has neither")
+    mask = _stored_mask(path, options)
+    box = box_of_mask(mask)
+    if mask.shape == shape:
+        return box, ""
+    rows, columns = shape[0] / mask.shape[0], shape[1] / mask.shape[1]
+    sizes = f"mask {mask.shape[0]} x {mask.shape[1]}, mammogram {shape[0]} x {shape[1]}"
+    if abs(rows / columns - 1) > SAME_SHAPE:
+        raise ImageError(f"a mask must have the shape of its mammogram; {sizes} (rows x columns)")
+    return box.scaled(rows, columns), f"the mask has another size than its mammogram and was scaled ({sizes})"
+
+
+def _stored_mask(path: Path, options: ReadOptions) -> NDArray[np.generic]:
+    if path.suffix.casefold() in (".png", ".tif", ".tiff", ".jpg", ".jpeg"):
+        try:
+            return read_grey(path, side=None)
+        except ImageError as error:
+            raise ImageError(f"the mask cannot be used: {str(error).removeprefix(f'{path}: ')}") from error
+    derived = ReadOptions(accept_derived=True, largest_pixels=options.largest_pixels, check_pixels=False)
+    answer = read_mammogram(path, derived)
+    if isinstance(answer, Refusal):
+        raise ImageError(f"the mask cannot be used: {answer.message}")
+    return answer.stored
+
+
+def _columns(roi: Roi, facts: Facts) -> dict[str, object]:
+    """Columns that the image itself tells; empty ones left away."""
+    spacing = facts.pixel_spacing_mm * roi.factor
+    found: dict[str, object] = {
+        "laterality": str(facts.laterality),
+        "view": str(facts.view),
+        "manufacturer": facts.manufacturer,
+        "exam_date": facts.study_date or facts.acquisition_date,
+        "source_uid": facts.sop_uid,
+        "roi_row": roi.row,
+        "roi_col": roi.col,
+        "padded": "true" if roi.padded else "false",
+    }
+    if math.isfinite(spacing):
+        found["pixel_spacing_mm"] = round(spacing, 6)
+    if math.isfinite(facts.magnification):
+        found["magnification"] = round(facts.magnification, 4)
+    return {name: value for name, value in found.items() if value != ""}
+
+
+def _with_neighbours(answers: list[CutRoi | NotCut]) -> list[CutRoi | NotCut]:
+    """Remark on squares that hold the middle of a lesion of the other class: the picture shows both."""
+    rois = [answer for answer in answers if isinstance(answer, CutRoi)]
+    out: list[CutRoi | NotCut] = []
+    for answer in answers:
+        if isinstance(answer, CutRoi) and any(_both_classes(answer, other) for other in rois):
+            words = "the square also holds a lesion of the other class"
+            answer = CutRoi(  # noqa: PLW2901
+                answer.lesion, answer.png, answer.columns, answer.facts, (*answer.remarks, ("two-classes", words))
+            )
+        out.append(answer)
+    return out
+
+
+def _both_classes(roi: CutRoi, other: CutRoi) -> bool:
+    if roi.lesion.row.get("label") == other.lesion.row.get("label"):
+        return False
+    away = [abs(float(str(roi.columns[c])) - float(str(other.columns[c]))) for c in ("roi_row", "roi_col")]
+    return max(away) <= 256
