@@ -10,7 +10,7 @@ from microcalc.intake.dicom.library import Rejected
 from microcalc.intake.dicom.pixel_format import PixelFormat
 from microcalc.intake.dicom.verdicts import Verdict
 
-__all__ = ["check_codestream", "codestream_size"]
+__all__ = ["J2K_START", "SEARCHED", "check_codestream", "codestream_size"]
 
 JPEG_START = b"\xff\xd8"
 J2K_START = b"\xff\x4f\xff\x51"
@@ -22,7 +22,7 @@ _FRAME_MARKERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers without a length."""
 
-_SEARCHED = 1 << 20
+SEARCHED = 1 << 20
 """Bytes in which the codestream of a JP2 file is looked for."""
 
 
@@ -53,7 +53,7 @@ def codestream_size(frame: bytes) -> tuple[int, int, int] | None:
         return _of_jpeg(frame)
     start = 0
     if frame.startswith(JP2_START):
-        start = frame.find(J2K_START, 0, _SEARCHED)
+        start = frame.find(J2K_START, 0, SEARCHED)
     return _of_jpeg2000(frame[start : start + 64]) if start >= 0 and frame[start : start + 4] == J2K_START else None
 
 

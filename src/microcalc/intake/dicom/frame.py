@@ -18,6 +18,9 @@ UNDEFINED = 0xFFFFFFFF
 ITEM = (0xFFFE, 0xE000)
 END = (0xFFFE, 0xE0DD)
 
+REPRESENTATIONS = (b"OB", b"OW", b"UN")
+"""Value representations of pixel data."""
+
 MOST_ITEMS = 100_000
 SLACK = 1 << 16
 """Bytes by which the compressed form of a tiny image may exceed twice its plain form."""
@@ -53,9 +56,12 @@ def skip_to_value(opened: Opened, file: BinaryIO) -> int:
         Rejected: the element is no Pixel Data, or is cut off.
     """
     order = "<" if opened.little_endian else ">"
-    size = 8 if opened.implicit else 12
-    head = file.read(size)
-    if len(head) < size:
+    head = file.read(8)
+    # What stands there counts, not what the transfer syntax says: some devices write one and mean the other. An
+    # implicit length that looks like a representation would be longer than 65,535, so its upper half is not 0.
+    explicit = head[4:6] in REPRESENTATIONS and head[6:8] == b"\0\0"
+    head += file.read(4) if explicit else b""
+    if len(head) < (12 if explicit else 8):
         raise Rejected(Verdict.NO_PIXEL_DATA, "the file ends in the first bytes of its pixel data; fetch it again")
     group, element = struct.unpack(f"{order}HH", head[:4])
     if (group, element) != (0x7FE0, 0x0010):
@@ -63,8 +69,6 @@ def skip_to_value(opened: Opened, file: BinaryIO) -> int:
             Verdict.PIXEL_FORMAT,
             f"the pixels must be integers in Pixel Data (7FE0,0010); this file has ({group:04X},{element:04X})",
         )
-    if not opened.implicit and head[4:6] not in (b"OW", b"OB", b"UN"):
-        raise Rejected(Verdict.WRONG_LENGTH, f"pixel data must be OW or OB; the header says {head[4:6]!r}")
     return int(struct.unpack(f"{order}L", head[-4:])[0])
 
 

@@ -3,9 +3,9 @@
 from microcalc.intake.dicom.facts import Facts, Note, ReadOptions
 from microcalc.intake.dicom.header import Header, iso_date
 from microcalc.intake.dicom.kind import SECONDARY_CAPTURES
-from microcalc.intake.dicom.pixels import SYNTAXES
 from microcalc.intake.dicom.scale import read_scale
 from microcalc.intake.dicom.source import Opened
+from microcalc.intake.dicom.syntaxes import SYNTAXES
 from microcalc.intake.dicom.verdicts import NoteCode
 from microcalc.intake.dicom.views import Projection, read_projection
 from microcalc.intake.dicom.windows import choose_voi

@@ -19,9 +19,10 @@ from microcalc.intake.dicom.greys import GreyScale
 from microcalc.intake.dicom.kind import judge_kind
 from microcalc.intake.dicom.library import CONTENT_ERRORS, Rejected, pydicom_module, quiet
 from microcalc.intake.dicom.pixel_format import PixelFormat, pixel_format
-from microcalc.intake.dicom.pixels import check_syntax, decode
+from microcalc.intake.dicom.pixels import decode
 from microcalc.intake.dicom.source import Opened, Source, open_source
 from microcalc.intake.dicom.surroundings import Background, judge_background, sample_step
+from microcalc.intake.dicom.syntaxes import check_syntax
 from microcalc.intake.dicom.verdicts import NoteCode, Verdict
 from microcalc.intake.dicom.windows import Voi, VoiKind, choose_voi, grey_scale
 
@@ -121,7 +122,7 @@ def _judged(reading: _Reading, opened: Opened) -> PixelFormat:
     reading.facts, reading.notes, projection = gather(opened, reading.facts.path, options)
     judge_kind(opened.header, reading.facts, options, specimen=projection.specimen)
     form = pixel_format(opened.header, largest_pixels=options.largest_pixels)
-    check_syntax(opened.transfer_syntax, form)
+    check_syntax(opened.transfer_syntax)
     if opened.file is None:
         raise Rejected(
             Verdict.NO_PIXEL_DATA,

@@ -63,7 +63,6 @@ class Opened:
         transfer_syntax: UID; guessed from the encoding where the file has none.
         file: stands at the element of the pixel data; nothing where a dataset has none.
         size: bytes of ``file``.
-        implicit: the element's length follows its tag without a value representation.
         little_endian: byte order of the dataset.
         has_preamble: the file begins as PS3.10 asks for.
     """
@@ -72,7 +71,6 @@ class Opened:
     transfer_syntax: str
     file: BinaryIO | None
     size: int
-    implicit: bool
     little_endian: bool
     has_preamble: bool = True
 
@@ -159,7 +157,7 @@ def _parse(file: BinaryIO, size: int, inflate_limit: int) -> Opened:
     implicit, little = cast("tuple[bool, bool]", getattr(dataset, "original_encoding", (False, True)))
     syntax = DEFLATED if deflated else _syntax(dataset, implicit=implicit, little=little)
     at_pixels = file if file.tell() < size else None
-    return Opened(header, syntax, at_pixels, size, implicit, little, has_preamble)
+    return Opened(header, syntax, at_pixels, size, little, has_preamble)
 
 
 def _dataset(file: BinaryIO, size: int, *, forced: bool) -> DicomDataset:
@@ -233,10 +231,10 @@ def _of_dataset(dataset: DicomDataset) -> Opened:
     syntax = _syntax(dataset, implicit=implicit, little=little)
     value = header.raw("PixelData")
     if not isinstance(value, bytes | bytearray) or not value:
-        return Opened(header, syntax, None, 0, False, little)
+        return Opened(header, syntax, None, 0, little)
     undefined = value[:4] == b"\xfe\xff\x00\xe0" and syntax not in (IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED)
     length = 0xFFFFFFFF if undefined else min(len(value), 0xFFFFFFFE)
     order = "<" if little else ">"
     element = struct.pack(f"{order}HH2sHL", 0x7FE0, 0x0010, b"OW", 0, length)
     file = io.BytesIO(element + value)
-    return Opened(header, syntax, file, len(element) + len(value), False, little)
+    return Opened(header, syntax, file, len(element) + len(value), little)
