@@ -116,6 +116,9 @@ def test_cutoffs_say_where_they_were_chosen(evaluated):
     given = points[points["chosen_on"] == "given"]
     assert dict(zip(given["model"], given["cutoff"], strict=True)) == {"m0": 0.5, "anna": 4.1}
     assert "> 4A" in (evaluated[0] / "tables" / "operating_points.md").read_text()
+    page = (evaluated[0] / "report.html").read_text(encoding="utf-8")
+    assert "&gt; 4A" in page
+    assert "4.100" not in page
 
 
 def test_recalibration_is_learnt_on_validation_only(evaluated):

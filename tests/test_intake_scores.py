@@ -96,10 +96,10 @@ def test_a_long_table_may_mix_networks_and_readers(written):
 
 
 def test_a_model_that_lacks_images_is_refused_by_name(written):
-    holes = WIDE.assign(net=[0.1, None, 0.3, None])
+    holes = WIDE.assign(net=[0.1, None, 0.3, None], other=[0.1, 0.2, 0.3, None])
     with pytest.raises(TableError) as caught:
         read_score_file(written(holes))
-    assert "net lacks 2: ['b', 'd']" in str(caught.value)
+    assert "net lacks 2: ['b', 'd']; other lacks 1: ['d']" in str(caught.value)
     assert "--complete-cases" in str(caught.value)
 
 

@@ -264,9 +264,10 @@ def _gaps(read: ScoreFile) -> dict[tuple[str, str], list[str]]:
 
 
 def _refuse_gaps(read: ScoreFile, source: str) -> ScoreFile:
-    for (_, model), images in _gaps(read).items():
+    gaps = [f"{model} lacks {len(images)}: {images[:5]}" for (_, model), images in _gaps(read).items()]
+    if gaps:
         raise TableError(
-            f"{source}: every model must score every image; {model} lacks {len(images)}: {images[:5]}."
+            f"{source}: every model must score every image; {'; '.join(gaps)}."
             " Fill them, or drop such images for all models with --complete-cases"
         )
     return read

@@ -5,7 +5,8 @@ All parts but the title and the runs may be left out, and the report then leaves
 undefined are NaN with a stated reason. The cohort's part is in `cohort_summary`. No drawing, no HTML, no statistics.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -74,6 +75,7 @@ class ModelResult:
         band: bootstrap band, if computed.
         confidence: level of the interval.
         title: as people write it; by default from the name.
+        scale: the word of each score, where scores are words such as BI-RADS categories.
     """
 
     model: str
@@ -86,6 +88,7 @@ class ModelResult:
     band: RocBand | None = None
     confidence: float = 0.95
     title: str = ""
+    scale: Mapping[float, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -163,8 +163,10 @@ def _tables(run: RunContent) -> tuple[PrintedTable, ...]:
         return run.tables
     titles = {m.model: m.name for m in run.models}
     choices = sorted(run.table1.choices, key=lambda split: split == Split.TEST)
-    make = (table1_printed, intervals_printed)
-    return (*(f(run.table1, chosen_on=c, titles=titles) for f in make for c in choices), *run.tables)
+    scales = {m.model: m.scale for m in run.models}
+    first = [table1_printed(run.table1, chosen_on=c, titles=titles, scales=scales) for c in choices]
+    beside = [intervals_printed(run.table1, chosen_on=c, titles=titles) for c in choices]
+    return (*first, *beside, *run.tables)
 
 
 def _entries(content: ReportContent, runs: Sequence[_Run]) -> tuple[_Entry, ...]:

@@ -214,7 +214,7 @@ def _cross_row(model: ModelResult, point: OperatingPoint) -> tuple[str, ...]:
     return (
         model.name,
         where,
-        cutoff_text(point.cutoff),
+        cutoff_text(point.cutoff, model.scale),
         *(f"{n:,}" for n in (counts.tp, counts.fn, counts.tn, counts.fp)),
     )
 

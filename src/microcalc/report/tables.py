@@ -93,9 +93,7 @@ def _without_ensemble(table: Table1) -> tuple[str, ...]:
     p = [p_text(test.p) for test in tests if test is not None]
     if not p:
         return ()
-    return (
-        f"AUC of the networks alone, without the ensemble that is made of them: p {p[0]} (images), {p[1]} (patients).",
-    )
+    return (f"AUC of all without the ensemble, which is made of others: p {p[0]} (images), {p[1]} (patients).",)
 
 
 _HOW_TABLE1 = (

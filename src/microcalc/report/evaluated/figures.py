@@ -19,7 +19,7 @@ from microcalc.stats.recalibration import RecalibrationMethod
 
 __all__ = ["decision_figure", "precision_recall_figure", "reliability_figure"]
 
-_LEGEND_ROW = 3.7  # mm
+_LEGEND_ROW = 3.2  # mm
 _PANEL = 31.0  # mm, height of a small multiple
 
 
@@ -27,7 +27,7 @@ _PANEL = 31.0  # mm, height of a small multiple
 def precision_recall_figure(e: Evaluation, names: Names) -> Figure:
     """Precision against recall for all models, as steps; the dotted line is chance."""
     shown = [model for model in e.table.models if not e.precision[model].reason]
-    foot = _LEGEND_ROW * (len(shown) + 2) + 10.0
+    foot = _LEGEND_ROW * (len(shown) + 1) + 10.0
     figure = new_figure(COLUMN_MM, foot + 63.0)
     axes = axes_mm(figure, 11.0, foot, 70.0, 60.0)
     styles, handles = series_styles(e.table.models), []

@@ -96,7 +96,7 @@ _HEAD = ("Model", "Rule", "Chosen on", "Cut-off")
 
 def _head(judged: JudgedPoint, names: Names) -> tuple[str, str, str, str]:
     point = judged.point
-    rule = point.rule.replace(">=", " ≥ ")
+    rule = "Youden" if point.rule == "youden" else point.rule.replace(">=", " ≥ ")
     return names.title(point.model), rule, _WHERE[point.chosen_on], names.cutoff(point.model, point.cutoff)
 
 

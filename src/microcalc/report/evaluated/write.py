@@ -67,6 +67,7 @@ def evaluated_models(e: Evaluation, names: Names | None = None, *, by: str = "im
             band=e.bands[model][by] if not e.bands[model][by].reason else None,
             confidence=e.table.confidence,
             title=called.title(model),
+            scale=called.scales.get(model, {}),
         )
         for j, model in enumerate(e.table.models)
     )
