@@ -100,7 +100,7 @@ _RC = {
 # Okabe and Ito (2008), told apart with every common colour-vision deficiency; their yellow is too pale for a line.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1)), (0, (3, 1, 1.2, 1, 1.2, 1)))
-_MARKERS = ("o", "s", "^", "D", "v", "P")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "p", ">", "h", "d")
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def shortened(text: str, letters: int) -> str:
 def series_styles(models: Sequence[str]) -> dict[str, SeriesStyle]:
     """Give each model its own look: the ensemble a thick black line, the others by their place in ``models``.
 
-    Colours and dash patterns walk at different paces, so that 36 models stay different.
+    Colours and dash patterns walk at different paces, so that 36 models stay different; the first twelve by their markers alone.
     """
     styles: dict[str, SeriesStyle] = {}
     place = 0
@@ -138,7 +138,7 @@ def series_styles(models: Sequence[str]) -> dict[str, SeriesStyle]:
             continue
         turn, colour = divmod(place, len(_COLOURS))
         dash = (colour + turn) % len(_DASHES)
-        styles[model] = SeriesStyle(_COLOURS[colour], _DASHES[dash], _MARKERS[dash], 1.0)
+        styles[model] = SeriesStyle(_COLOURS[colour], _DASHES[dash], _MARKERS[place % len(_MARKERS)], 1.0)
         place += 1
     return styles
 
