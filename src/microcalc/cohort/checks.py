@@ -22,7 +22,18 @@ __all__ = ["CHECKS", "TWELVE_BIT"]
 TWELVE_BIT = 4095
 """Largest value of a 12-bit image; a 16-bit ROI that stays below it was stored without being scaled."""
 
-_HARMLESS = ("other-files", "other-columns")
+_HARMLESS = (
+    "copies",
+    "density",
+    "early-release",
+    "film",
+    "files-without-row",
+    "leading-zeros",
+    "line-breaks",
+    "no_window",
+    "other-columns",
+    "other-files",
+)
 """Remarks of intake that are notes; its others are warnings."""
 
 _SHOWN = 5

@@ -6,7 +6,7 @@ out.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from microcalc.cohort.table import Cohort, Verdict
@@ -15,7 +15,7 @@ from microcalc.intake.dicom import ReadOptions
 from microcalc.intake.harvest import Harvest, HarvestSettings, LeftOut, Progress, harvest
 from microcalc.intake.image_files import ImageIndex, read_image_files
 from microcalc.intake.joining import Join, JoinedRow, join_rows
-from microcalc.intake.labels import read_labels
+from microcalc.intake.labels import RowFault, read_labels
 from microcalc.intake.lesions import Lesion
 from microcalc.intake.rules import PAPER_REASONS
 
@@ -37,6 +37,8 @@ FAULT_REASONS: Mapping[str, str] = {
     "no-spacing": "size of a pixel not known",
 }
 """Words of the flow diagram for rows that cannot be used."""
+
+NO_MASK = RowFault("no-mask", "the mask file must exist; there is none. Give its folder as --masks")
 
 
 @dataclass(frozen=True)
@@ -127,15 +129,10 @@ def _sorted_rows(source: DicomSource, join: Join) -> tuple[list[Lesion], list[Le
             left_out.append(_fault(joined))
         else:
             lesion = _lesion(source, joined)
-            if lesion.mask is not None and not lesion.mask.is_file():
-                left_out.append(
-                    LeftOut(
-                        row.name, "no-mask", FAULT_REASONS["no-mask"], "the mask file must exist; there is none",
-                        joined.patient,
-                    )
-                )  # fmt: skip
-            else:
+            if all(mask.is_file() for mask in lesion.masks):
                 lesions.append(lesion)
+            else:
+                left_out.append(_fault(replace(joined, faults=(NO_MASK,))))
     return lesions, left_out
 
 
@@ -150,12 +147,10 @@ def _lesion(source: DicomSource, joined: JoinedRow) -> Lesion:
     image = joined.image
     if image is None:
         raise ValueError("a row without a mammogram is no lesion")
-    mask = None
-    if joined.row.box is None:
-        folder = source.masks or source.labels.parent
-        mask = folder / joined.row.mask.replace("\\", "/")
+    folder = source.masks or source.labels.parent
+    masks = () if joined.row.box else (folder / joined.row.mask.replace("\\", "/"),)
     row = {**joined.row.values, "patient_id": joined.patient}
-    return Lesion(joined.row.name, image.path, row, joined.row.box, mask)
+    return Lesion(joined.row.name, image.path, row, joined.row.box, masks)
 
 
 def _remarks(join: Join) -> list[Verdict]:

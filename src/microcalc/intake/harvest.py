@@ -222,7 +222,7 @@ class _Basket:
         return hidden
 
     def _image_id(self, row: Mapping[str, object]) -> str:
-        stem = f"{row['patient_id']}_{row.get('laterality', '')}{row.get('view', '')}".rstrip("_")
+        stem = "_".join(str(row[c]) for c in ("patient_id", "laterality", "view") if row.get(c))
         self._numbers[stem] += 1
         return f"{stem}_{self._numbers[stem]}"
 

@@ -4,7 +4,6 @@ Nothing here opens pixels. A file is looked up by its SOP Instance UID, its name
 and day; where several fit, or none, that is said and not decided.
 """
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from microcalc.errors import InputError
-from microcalc.intake.dicom import Facts, ReadOptions, Refusal, read_header
+from microcalc.intake.dicom import VERDICT_MEANING, Facts, ReadOptions, Refusal, Verdict, read_header
+from microcalc.intake.dicom.files import dicom_files
 from microcalc.intake.workers import in_processes
 
 __all__ = ["ImageFile", "ImageIndex", "find_files", "read_image_files"]
@@ -99,24 +99,15 @@ def find_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: must be a folder with the DICOM files; there is none")
-    found: list[Path] = []
-    been: set[tuple[int, int]] = set()
-    for here, folders, files in os.walk(folder, followlinks=True):
-        status = Path(here).stat()
-        if (status.st_dev, status.st_ino) in been:
-            folders.clear()
-            continue
-        been.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(here, name) for name in sorted(files) if not _is_other(name)]
+    found = [item for item in dicom_files([folder]) if isinstance(item, Path) and not _is_other(item, folder)]
     if not found:
         raise InputError(f"{folder}: must hold DICOM files; it holds none")
     return found
 
 
-def _is_other(name: str) -> bool:
-    suffix = os.path.splitext(name)[1].casefold()  # noqa: PTH122  (for 100,000 names)
-    return name.startswith(".") or suffix in OTHER_SUFFIXES
+def _is_other(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return hidden or path.suffix.casefold() in OTHER_SUFFIXES
 
 
 def read_image_files(
@@ -142,7 +133,7 @@ def read_image_files(
     chunks = [paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)]
     read = partial(_read_chunk, options=options or ReadOptions())
     images: list[ImageFile] = []
-    for answers in in_processes(read, chunks, processes=processes, at_least=WORTH_PROCESSES // _CHUNK):
+    for answers in in_processes(read, chunks, processes=processes, died=_died, at_least=WORTH_PROCESSES // _CHUNK):
         for answer in answers:
             path = paths[len(images)]
             facts = answer if isinstance(answer, Facts) else answer.facts
@@ -151,6 +142,11 @@ def read_image_files(
         if progress is not None:
             progress(len(images), len(paths))
     return images
+
+
+def _died(paths: Sequence[Path]) -> list[Facts | Refusal]:
+    code = Verdict.READER_DIED
+    return [Refusal(code, VERDICT_MEANING[code], Facts(path=str(path))) for path in paths]
 
 
 def _read_chunk(paths: Sequence[Path], *, options: ReadOptions) -> list[Facts | Refusal]:

@@ -8,6 +8,7 @@ where row and header contradict each other the row is named too. Nothing is read
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from microcalc.intake.dicom import VERDICT_MEANING
 from microcalc.intake.image_files import ImageFile, ImageIndex
 from microcalc.intake.labels import ImageKey, LabelRow, RowFault
 from microcalc.intake.rules import PAPER_REASONS, Rule
@@ -160,7 +161,7 @@ def _narrowed(key: ImageKey, index: ImageIndex, images: list[ImageFile], nothing
 def _accepted(image: ImageFile) -> ImageFile | RowFault:
     if image.refusal is None:
         return image
-    return RowFault(image.refusal.code.value, image.refusal.message)
+    return RowFault(image.refusal.code.value, f"its file cannot be used: {VERDICT_MEANING[image.refusal.code]}")
 
 
 def _narrowings(key: ImageKey, index: ImageIndex) -> Iterator[tuple[str, Callable[[ImageFile], bool]]]:

@@ -13,16 +13,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from microcalc.cohort.images import encode_png, read_grey
+from microcalc.cohort.images import encode_png
 from microcalc.errors import ImageError
-from microcalc.intake.crop import Box, Roi, Scale, box_of_mask, cut_lesion
-from microcalc.intake.dicom import Facts, Mammogram, ReadOptions, Refusal, read_mammogram
+from microcalc.intake.crop import Box, Roi, Scale, cut_lesion
+from microcalc.intake.dicom import VERDICT_MEANING, Facts, Mammogram, ReadOptions, Refusal, Verdict, read_mammogram
+from microcalc.intake.masks import lesion_box
 from microcalc.intake.workers import in_processes
 
-__all__ = ["CutRoi", "CutSettings", "Lesion", "NotCut", "box_of_mask_file", "cut_lesions"]
+__all__ = ["CutRoi", "CutSettings", "Lesion", "NotCut", "cut_lesions"]
 
-SAME_SHAPE = 0.01
-"""Difference of the aspect ratios of a mask and its mammogram up to which one is the other at another size."""
+WORTH_PROCESSES = 24
+"""Files below which one process is faster than starting others."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,14 @@ class Lesion:
         path: file of the mammogram.
         row: columns of the contract that are known; ``patient_id`` as in the source.
         box: of the lesion; None where a mask tells it.
-        mask: file that marks the lesion.
+        masks: file that marks the lesion; of several the one that is a mask by its content.
     """
 
     source: str
     path: Path
     row: Mapping[str, str]
     box: Box | None = None
-    mask: Path | None = None
+    masks: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,23 +107,27 @@ def cut_lesions(lesions: Sequence[Lesion], settings: CutSettings, *, processes: 
 
     Yields:
         One answer for each lesion; lesions of one file stand where its first one stood.
-
-    Raises:
-        MicrocalcError: a process died.
     """
     films: dict[Path, list[Lesion]] = {}
     for lesion in lesions:
         films.setdefault(lesion.path, []).append(lesion)
     cut = partial(_cut_film, settings=settings)
-    for answers in in_processes(cut, films.values(), processes=processes, at_least=4):
+    for answers in in_processes(cut, films.values(), processes=processes, died=_died, at_least=WORTH_PROCESSES):
         yield from answers
+
+
+def _died(lesions: Sequence[Lesion]) -> list[CutRoi | NotCut]:
+    """The answer for a file whose reader died."""
+    code = Verdict.READER_DIED
+    return [NotCut(lesion, code.value, VERDICT_MEANING[code]) for lesion in lesions]
 
 
 def _cut_film(lesions: Sequence[Lesion], settings: CutSettings) -> list[CutRoi | NotCut]:
     """All ROIs of one file."""
     mammogram = read_mammogram(lesions[0].path, settings.options)
     if isinstance(mammogram, Refusal):
-        return [NotCut(lesion, mammogram.code.value, mammogram.message) for lesion in lesions]
+        # Its message may quote the header or the path, which name patients.
+        return [NotCut(lesion, mammogram.code.value, VERDICT_MEANING[mammogram.code]) for lesion in lesions]
     return _with_neighbours([_cut(lesion, mammogram, settings) for lesion in lesions])
 
 
@@ -132,8 +137,8 @@ def _cut(lesion: Lesion, mammogram: Mammogram, settings: CutSettings) -> CutRoi 
     try:
         code, box = "bad-mask", lesion.box
         if box is None:
-            box, resized = box_of_mask_file(lesion.mask, mammogram.stored.shape, settings.options)
-            remarks += [("mask-resized", resized)] if resized else []
+            marked = lesion_box(lesion.masks, mammogram.stored.shape, largest_pixels=settings.options.largest_pixels)
+            box, remarks = marked.box, [*remarks, *marked.remarks]
         code = "no-spacing"
         factor = settings.scale.factor(facts.pixel_spacing_mm)
         code = "outside"
@@ -142,46 +147,6 @@ def _cut(lesion: Lesion, mammogram: Mammogram, settings: CutSettings) -> CutRoi 
         return NotCut(lesion, code, str(error))
     remarks += [("lesion-larger", remark)] if remark else []
     return CutRoi(lesion, encode_png(roi.pixels), _columns(roi, facts), facts, tuple(remarks))
-
-
-def box_of_mask_file(path: Path | None, shape: tuple[int, ...], options: ReadOptions) -> tuple[Box, str]:
-    """The lesion's box from a mask: DICOM, PNG or TIFF.
-
-    Args:
-        path: of the mask.
-        shape: rows and columns of the mammogram.
-        options: how DICOM is read.
-
-    Returns:
-        The box in the mammogram's pixels; and a remark where the mask has another size of the same shape.
-
-    Raises:
-        ImageError: the mask cannot be read, is empty, or has another shape; the message names no file.
-    """
-    if path is None:
-        raise ImageError("a lesion must have a box or a mask; it has neither")
-    mask = _stored_mask(path, options)
-    box = box_of_mask(mask)
-    if mask.shape == shape:
-        return box, ""
-    rows, columns = shape[0] / mask.shape[0], shape[1] / mask.shape[1]
-    sizes = f"mask {mask.shape[0]} x {mask.shape[1]}, mammogram {shape[0]} x {shape[1]}"
-    if abs(rows / columns - 1) > SAME_SHAPE:
-        raise ImageError(f"a mask must have the shape of its mammogram; {sizes} (rows x columns)")
-    return box.scaled(rows, columns), f"the mask has another size than its mammogram and was scaled ({sizes})"
-
-
-def _stored_mask(path: Path, options: ReadOptions) -> NDArray[np.generic]:
-    if path.suffix.casefold() in (".png", ".tif", ".tiff", ".jpg", ".jpeg"):
-        try:
-            return read_grey(path, side=None)
-        except ImageError as error:
-            raise ImageError(f"the mask cannot be used: {str(error).removeprefix(f'{path}: ')}") from error
-    derived = ReadOptions(accept_derived=True, largest_pixels=options.largest_pixels, check_pixels=False)
-    answer = read_mammogram(path, derived)
-    if isinstance(answer, Refusal):
-        raise ImageError(f"the mask cannot be used: {answer.message}")
-    return answer.stored
 
 
 def _columns(roi: Roi, facts: Facts) -> dict[str, object]:

@@ -8,11 +8,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing import get_context
 from typing import TypeVar
-
-from microcalc.errors import MicrocalcError
 
 __all__ = ["MOST_PROCESSES", "in_processes", "process_count"]
 
@@ -35,46 +33,65 @@ def process_count(processes: int) -> int:
 
 
 def in_processes(
-    function: Callable[[Item], Result], items: Iterable[Item], *, processes: int, at_least: int = 2
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    processes: int,
+    died: Callable[[Item], Result],
+    at_least: int = 2,
 ) -> Iterator[Result]:
-    """Map a function in new processes, in order.
+    """Map a function in new processes, in order. A codec is foreign code: an item that kills its process costs no more.
 
     Args:
         function: of a module, so that it can be sent; with one argument.
         items: what can be sent.
-        processes: so many are started; 1: this one works.
+        processes: so many are started; 1: this one works, unguarded.
+        died: the answer for an item whose process died.
         at_least: with fewer items this process works alone, since starting others costs more.
-
-    Raises:
-        MicrocalcError: a process died.
     """
     queue = iter(items)
-    first = list(islice(queue, max(at_least - 1, 0)))
-    more = list(islice(queue, 1))
-    if processes <= 1 or not more:
-        yield from map(function, first)
-        yield from map(function, more)
-        yield from map(function, queue)
+    first = list(islice(queue, at_least))
+    if processes <= 1 or len(first) < at_least:
+        yield from map(function, chain(first, queue))
         return
+    left: Iterator[Item] = chain(first, queue)
+    waiting: deque[Item] = deque()
+    while True:
+        yield from _until_one_dies(function, left, waiting, processes)
+        if not waiting:
+            return
+        # One of those that were under way killed its process: ask them one by one.
+        yield from (_alone(function, item, died) for item in waiting)
+        waiting.clear()
+
+
+def _until_one_dies(
+    function: Callable[[Item], Result], items: Iterator[Item], waiting: deque[Item], processes: int
+) -> Iterator[Result]:
+    """Answers in order; what has no answer yet when a process dies stays in ``waiting``."""
     # Started anew rather than forked: a fork of a process with threads may hang.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        waiting: deque[Future[Result]] = deque()
+        futures: deque[Future[Result]] = deque()
         try:
-            for item in _chained(first, more, queue):
-                waiting.append(pool.submit(function, item))
-                if len(waiting) >= AHEAD * processes:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool as error:
-            raise MicrocalcError(
-                "a process that read images ended unexpectedly, perhaps for want of memory; nothing was written. "
-                "Start again with --processes 1"
-            ) from error
+            while True:
+                for item in islice(items, AHEAD * processes - len(waiting)):
+                    waiting.append(item)
+                    futures.append(pool.submit(function, item))
+                if not futures:
+                    return
+                answer = futures[0].result()
+                futures.popleft()
+                waiting.popleft()
+                yield answer
+        except BrokenProcessPool:
+            return
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _chained(*parts: Iterable[Item]) -> Iterator[Item]:
-    for part in parts:
-        yield from part
+def _alone(function: Callable[[Item], Result], item: Item, died: Callable[[Item], Result]) -> Result:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(function, item).result()
+        except BrokenProcessPool:
+            return died(item)
