@@ -45,6 +45,13 @@ class InferenceNetwork(nn.Module):
         self._classifier = spec.classifier
         self.requires_grad_(False).eval()
 
+    def in_precision(self, precision: torch.dtype) -> "InferenceNetwork":
+        """A copy whose features run in another precision; this one stays as it is."""
+        other = copy.deepcopy(self)
+        other.folded.to(dtype=precision)
+        other.precision = precision
+        return other
+
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the last features of images (n, 3, h, w) in the network's precision."""
         images = images.to(dtype=self.precision, memory_format=torch.channels_last)

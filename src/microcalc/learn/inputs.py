@@ -32,6 +32,7 @@ __all__ = [
     "network_input",
     "prepare",
     "prepared_images",
+    "reduced",
     "reduced_images",
     "warp",
 ]
@@ -144,13 +145,19 @@ def reduced_images(source: CohortPixels, settings: ImageSettings, size: int) -> 
     prepared = prepared_images(source, settings, size)
 
     def fill(out: Grey) -> None:
-        upright = torch.tensor([[[1.0, 0, 0], [0, 1.0, 0]]]) * ((settings.crop or ROI_SIDE) / ROI_SIDE)
         for i in range(len(out)):
-            grey = warp(torch.from_numpy(prepared[[i]]), upright, size)
-            out[i] = torch.round(grey[0, 0] * GREY_MAXIMUM).numpy().astype(np.uint16)
+            out[i] = reduced(prepared[i], settings, size)
 
     shape = (len(prepared), size, size)
     return cached_array(source.path.parent, _key("reduced", source, settings, size), shape, np.uint16, fill)
+
+
+def reduced(prepared: Grey, settings: ImageSettings, size: int) -> Grey:
+    """(size, size) uint16: one prepared image (512, 512), upright, its central crop reduced for one network."""
+    upright = torch.tensor([[[1.0, 0, 0], [0, 1.0, 0]]]) * ((settings.crop or ROI_SIDE) / ROI_SIDE)
+    grey = warp(torch.from_numpy(prepared[None]), upright, size)
+    pixels: Grey = torch.round(grey[0, 0] * GREY_MAXIMUM).numpy().astype(np.uint16)
+    return pixels
 
 
 def warp(prepared: Tensor, pose: Tensor, size: int) -> Tensor:

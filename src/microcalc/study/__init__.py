@@ -17,6 +17,7 @@ from microcalc.study.folder import StudyFolder, open_study
 from microcalc.study.jobs import run_job, run_jobs
 from microcalc.study.plan import Estimate, Plan, StudyOptions, estimate, make_plan, run_name
 from microcalc.study.results import write_results
+from microcalc.study.training_facts import training_facts
 
 __all__ = [
     "Estimate",
@@ -67,7 +68,7 @@ def run_study(plan: Plan, out: Path, *, report: Report, say: Callable[[str], Non
 
         run_jobs(plan.jobs, processes=plan.options.processes, report=report, finished=done)
         tables = write_results(plan, folder, say)
-        folder.update(complete=True)
+        folder.update(complete=True, trained_on=training_facts(plan.cohort, plan.split.split).as_record())
         return tables
 
 
