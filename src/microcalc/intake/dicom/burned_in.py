@@ -29,8 +29,8 @@ THICKEST_LINE = 1
 """Blocks across of a group that is a line, not text, when it is longer than `LONGEST_WORD`."""
 
 LONGEST_WORD = 40
-MOST_OF_IMAGE = 0.2
-"""Share of the image's height and width that one group of text takes at most."""
+MOST_OF_IMAGE = (0.2, 0.6)
+"""Share of the image that a group of text takes at most, along its shorter and its longer side."""
 
 Blocks = NDArray[np.float32]
 
@@ -85,6 +85,7 @@ def _across(values: NDArray[np.integer], choose: np.ufunc) -> NDArray[np.integer
 def _is_text(place: tuple[slice, ...], blocks: int, shape: tuple[int, ...]) -> bool:
     sides = [s.stop - s.start for s in place]
     inside = all(s.start > 0 and s.stop < n for s, n in zip(place, shape, strict=True))
-    small = all(side <= max(4, MOST_OF_IMAGE * n) for side, n in zip(sides, shape, strict=True))
+    shares = sorted(side / n for side, n in zip(sides, shape, strict=True))
+    small = shares[0] <= MOST_OF_IMAGE[0] and shares[1] <= MOST_OF_IMAGE[1]
     line = min(sides) <= THICKEST_LINE and max(sides) > LONGEST_WORD
     return inside and small and not line and blocks >= FEWEST_BLOCKS

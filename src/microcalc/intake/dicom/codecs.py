@@ -133,11 +133,13 @@ def _fitted(values: Stored, form: PixelFormat) -> Stored:
     """What a codec gave, in the shape and type that the header promises."""
     if values.shape != (form.rows, form.cols):
         raise ValueError(f"the codec gave {values.shape}; the header says ({form.rows}, {form.cols})")
-    if values.dtype == form.dtype:
+    same = values.dtype.itemsize == form.dtype.itemsize
+    values = values.view(form.dtype) if same else values.astype(form.dtype)
+    if not form.signed or form.stored == form.allocated:
         return values
-    if values.dtype.itemsize == form.dtype.itemsize:
-        return values.view(form.dtype)
-    return values.astype(form.dtype)
+    # A codestream may call values unsigned that the header calls signed: their sign is in the highest stored bit.
+    above = form.allocated - form.stored
+    return np.right_shift(np.left_shift(values, above), above)
 
 
 READERS: Mapping[Family, Callable[[bytes, PixelFormat, str], Stored]] = {

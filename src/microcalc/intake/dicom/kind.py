@@ -12,10 +12,10 @@ from microcalc.intake.dicom.header import Header
 from microcalc.intake.dicom.library import Rejected
 from microcalc.intake.dicom.verdicts import Verdict
 
-__all__ = ["MAMMOGRAPHY_FOR_PROCESSING", "SECONDARY_CAPTURES", "judge_kind"]
+__all__ = ["RAW_CLASSES", "SECONDARY_CAPTURES", "is_for_processing", "judge_kind"]
 
 _CLASS = "1.2.840.10008.5.1.4.1.1."
-MAMMOGRAPHY_FOR_PROCESSING = frozenset({_CLASS + "1.2.1", _CLASS + "1.1.1", _CLASS + "13.1.5"})
+RAW_CLASSES = frozenset({_CLASS + "1.2.1", _CLASS + "1.1.1", _CLASS + "13.1.5"})
 """Digital Mammography, Digital X-Ray and Breast Projection X-Ray, each For Processing."""
 
 SECONDARY_CAPTURES = frozenset({_CLASS + "7", _CLASS + "7.1", _CLASS + "7.2", _CLASS + "7.3", _CLASS + "7.4"})
@@ -83,9 +83,13 @@ def _colour(header: Header, facts: Facts, _options: ReadOptions) -> None:
         )
 
 
-def _raw(header: Header, facts: Facts, options: ReadOptions) -> None:
-    raw = "FOR PROCESSING" in (facts.presentation_intent, header.word("PresentationIntentType"))
-    if (raw or facts.sop_class_uid in MAMMOGRAPHY_FOR_PROCESSING) and not options.accept_for_processing:
+def is_for_processing(facts: Facts) -> bool:
+    """Whether the pixels are raw values of the detector, by what the header says or by its SOP class."""
+    return facts.presentation_intent == "FOR PROCESSING" or facts.sop_class_uid in RAW_CLASSES
+
+
+def _raw(_header: Header, facts: Facts, options: ReadOptions) -> None:
+    if is_for_processing(facts) and not options.accept_for_processing:
         raise Rejected(
             Verdict.FOR_PROCESSING,
             "a radiologist reads FOR PRESENTATION images; this one is FOR PROCESSING, raw values of the detector. "

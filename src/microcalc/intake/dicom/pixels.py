@@ -35,6 +35,8 @@ def decode(opened: Opened, form: PixelFormat) -> Stored:
         check_codestream(frame, form)
     try:
         return READERS[syntax.family](frame, form, opened.transfer_syntax)
+    except Rejected:
+        raise
     except CONTENT_ERRORS as error:
         raise Rejected(
             Verdict.DAMAGED_PIXELS,

@@ -16,7 +16,7 @@ from microcalc.intake.dicom.burned_in import suspected_text
 from microcalc.intake.dicom.facts import Facts, Mammogram, Note, ReadOptions, Refusal, as_record
 from microcalc.intake.dicom.gathering import gather
 from microcalc.intake.dicom.greys import GreyScale
-from microcalc.intake.dicom.kind import judge_kind
+from microcalc.intake.dicom.kind import is_for_processing, judge_kind
 from microcalc.intake.dicom.library import CONTENT_ERRORS, Rejected, pydicom_module, quiet
 from microcalc.intake.dicom.pixel_format import PixelFormat, pixel_format
 from microcalc.intake.dicom.pixels import decode
@@ -134,7 +134,7 @@ def _judged(reading: _Reading, opened: Opened) -> PixelFormat:
 
 def _whole(reading: _Reading, opened: Opened) -> Mammogram:
     form = _judged(reading, opened)
-    if "FOR PROCESSING" in reading.facts.presentation_intent:
+    if is_for_processing(reading.facts):
         reading.note(NoteCode.FOR_PROCESSING_ACCEPTED, "raw values of the detector, accepted on request")
     stored = decode(opened, form)
     greys = _greys(reading, opened, form, stored)
@@ -147,8 +147,8 @@ def _greys(reading: _Reading, opened: Opened, form: PixelFormat, stored: NDArray
     padding = reading.facts.padding
     sample = stored[:: (step := sample_step(stored.shape)), ::step]
     valid = _valid(sample, padding)
-    if not valid.any() or _constant(stored, sample):
-        raise Rejected(Verdict.BLANK, f"all pixels have the value {int(sample.flat[0])}; there is nothing to see")
+    if _is_blank(stored, sample, valid, padding):
+        raise Rejected(Verdict.BLANK, "a mammogram has many greys; all pixels, padding aside, have the same value")
     stored_range = _stored_range(reading, form, voi, stored, sample[valid])
     greys = grey_scale(opened.header, form, voi, stored_range=stored_range, padding=padding)
     if not reading.options.check_pixels:
@@ -181,8 +181,18 @@ def _valid(sample: NDArray[np.integer], padding: tuple[int, int] | None) -> NDAr
     return np.asarray((sample < padding[0]) | (sample > padding[1]))
 
 
-def _constant(stored: NDArray[np.integer], sample: NDArray[np.integer]) -> bool:
-    return bool((sample == sample.flat[0]).all() and stored.min() == stored.max())
+def _is_blank(
+    stored: NDArray[np.integer],
+    sample: NDArray[np.integer],
+    valid: NDArray[np.bool_],
+    padding: tuple[int, int] | None,
+) -> bool:
+    """Whether all pixels that are not padding are the same; all of them are looked at only if the sample is."""
+    some = sample[valid]
+    if some.size and some.min() != some.max():
+        return False
+    values = stored[_valid(stored, padding)]
+    return not some.size or bool(values.min() == values.max())
 
 
 def _stored_range(
