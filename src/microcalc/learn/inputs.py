@@ -155,7 +155,7 @@ def reduced_images(source: CohortPixels, settings: ImageSettings, size: int) -> 
 def reduced(prepared: Grey, settings: ImageSettings, size: int) -> Grey:
     """(size, size) uint16: one prepared image (512, 512), upright, its central crop reduced for one network."""
     upright = torch.tensor([[[1.0, 0, 0], [0, 1.0, 0]]]) * ((settings.crop or ROI_SIDE) / ROI_SIDE)
-    grey = warp(torch.from_numpy(prepared[None]), upright, size)
+    grey = warp(torch.from_numpy(np.array(prepared))[None], upright, size)  # a copy: mapped files are read-only
     pixels: Grey = torch.round(grey[0, 0] * GREY_MAXIMUM).numpy().astype(np.uint16)
     return pixels
 
