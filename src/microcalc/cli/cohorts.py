@@ -1,6 +1,7 @@
 """All of `microcalc cohort`: its own commands and the drawing of phantoms, put together."""
 
 from microcalc.cli.cohort import app
+from microcalc.cli.inspect import inspect
 from microcalc.cli.phantom import phantom
 from microcalc.cli.sources import columns, from_dicom
 
@@ -9,3 +10,4 @@ __all__ = ["app"]
 app.command("phantom")(phantom)
 app.command("from-dicom")(from_dicom)
 app.command("columns")(columns)
+app.command("inspect")(inspect)

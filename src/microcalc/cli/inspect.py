@@ -42,7 +42,7 @@ def inspect(
     options = ReadOptions(for_processing, largest_pixels=largest_pixels, window=window)
     typer.echo(f"verdicts on the DICOM files in {', '.join(_printable(str(p)) for p in paths)}")
     records = inspect_files(paths, options, processes=processes)
-    kept = _as_table(records) if sys.stdout.isatty() else _as_lines(records)
+    kept = _as_table(records) if _is_terminal() else _as_lines(records)
     _summary(kept)
     typer.echo(f"\n{RESEARCH_USE}")
     if report is not None:
@@ -50,6 +50,10 @@ def inspect(
         write_atomically(report, text.encode("utf-8", "replace"))
         typer.echo("made:")
         files_made(report)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def _as_lines(records: Iterator[Record]) -> list[Record]:

@@ -18,7 +18,7 @@ from microcalc.intake.dicom.library import pydicom_module
 from microcalc.intake.dicom.reading import inspect_file
 from microcalc.intake.dicom.verdicts import Verdict
 
-__all__ = ["Record", "dicom_files", "inspect_files"]
+__all__ = ["Record", "dicom_files", "inspect_files", "record_of"]
 
 Record = dict[str, object]
 """A verdict as it stands in JSON."""
@@ -101,7 +101,7 @@ def inspect_files(
     pydicom_module("pydicom")
     found = dicom_files(paths)
     if processes == 1:
-        yield from (_record(item, options) for item in found)
+        yield from (record_of(item, options) for item in found)
         return
     count = processes or len(
         os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
@@ -109,7 +109,8 @@ def inspect_files(
     yield from _in_processes(found, options, count)
 
 
-def _record(item: Path | Refusal, options: ReadOptions) -> Record:
+def record_of(item: Path | Refusal, options: ReadOptions) -> Record:
+    """Record of a file, or of what stands in its place."""
     return as_record(item) if isinstance(item, Refusal) else inspect_file(item, options)
 
 
@@ -124,7 +125,7 @@ def _in_processes(found: Iterator[Path | Refusal], options: ReadOptions, process
             try:
                 for item in found:
                     items.append(item)
-                    futures.append(pool.submit(_record, item, options))
+                    futures.append(pool.submit(record_of, item, options))
                     if len(futures) > AHEAD * processes:
                         yield _next(items, futures)
                 while futures:
@@ -146,7 +147,7 @@ def _one_by_one(items: Iterable[Path | Refusal], options: ReadOptions) -> Iterat
     for item in items:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             try:
-                yield pool.submit(_record, item, options).result()
+                yield pool.submit(record_of, item, options).result()
             except BrokenProcessPool:
                 words = (
                     "the process that read this file died, perhaps in a codec or for want of memory; it was left out"
