@@ -1,0 +1,85 @@
+"""The presentation state of a report: the squares and a line of text over the image (GSPS).
+
+The image's own grey transformation is kept; nothing is zoomed. The squares are drawn in units of the image's pixels.
+"""
+
+import highdicom as hd
+import numpy as np
+from highdicom import pr
+from pydicom import Dataset
+
+from microcalc import RESEARCH_USE, __version__
+from microcalc.reader.evidence import MANUFACTURER, MODEL, UTF_8, Report, person_name
+from microcalc.reader.finding import Finding
+
+__all__ = ["caption", "presentation_state"]
+
+SERIES_NUMBER = 7102
+LAYER = "MICROCALC"
+
+
+def caption(report: Report, finding: Finding) -> str:
+    """What stands beside a square: the probability, what was called, by which study."""
+    reading = finding.reading
+    called = "above" if reading.called else "not above"
+    name = f"{finding.lesion}: " if finding.lesion else ""
+    return (
+        f"{name}{reading.ensemble:.1%} malignant, {called} the cut-off of {reading.cutoff:.1%} "
+        f"(microcalc {report.study.version}, study {report.study.name})"
+    )
+
+
+def presentation_state(report: Report) -> Dataset:
+    """Make the presentation state.
+
+    Args:
+        report: with the findings to be drawn.
+    """
+    layer = pr.GraphicLayer(LAYER, order=1, description="Squares that were read; research use only")
+    annotation = pr.GraphicAnnotation(
+        referenced_images=[report.source],
+        graphic_layer=layer,
+        graphic_objects=[_square(report, finding) for finding in report.findings],
+        text_objects=[_text(report, finding) for finding in report.findings],
+    )
+    made = pr.GrayscaleSoftcopyPresentationState(
+        referenced_images=[report.source],
+        series_instance_uid=report.uid("presentation series"),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=report.uid("presentation"),
+        instance_number=1,
+        device_serial_number="",
+        content_label="MICROCALC",
+        content_description=RESEARCH_USE.split(".")[0],
+        graphic_annotations=[annotation],
+        graphic_layers=[layer],
+        content_creator_name=person_name(report.observer.name),
+        presentation_lut_transformation=_polarity(report.source),
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=MODEL,
+        software_versions=__version__,
+        specific_character_set=UTF_8,
+    )
+    return report.finish(made)
+
+
+def _polarity(source: Dataset) -> hd.PresentationLUTTransformation:
+    """A presentation state says itself which end is white; the image's photometric interpretation is not asked."""
+    inverse = source.PhotometricInterpretation == "MONOCHROME1"
+    return hd.PresentationLUTTransformation(presentation_lut_shape="INVERSE" if inverse else "IDENTITY")
+
+
+def _square(report: Report, finding: Finding) -> pr.GraphicObject:
+    top, left, bottom, right = finding.visible_box(int(report.source.Rows), int(report.source.Columns))
+    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom), (left, top)])
+    return pr.GraphicObject(pr.GraphicTypeValues.POLYLINE, corners, units=pr.AnnotationUnitsValues.PIXEL)
+
+
+def _text(report: Report, finding: Finding) -> pr.TextObject:
+    _, left, bottom, _ = finding.visible_box(int(report.source.Rows), int(report.source.Columns))
+    return pr.TextObject(
+        f"{caption(report, finding)}. {RESEARCH_USE}",
+        units=pr.AnnotationUnitsValues.PIXEL,
+        anchor_point=(left, bottom),
+        anchor_point_visible=False,
+    )
