@@ -1,0 +1,251 @@
+"""`microcalc serve STUDY`: the reading room as a web page on this machine or for several readers; and its accounts.
+
+Each command parses, calls `microcalc.reader` and prints. Refuses to be reached from other machines before there are
+accounts and an encrypted way.
+"""
+
+import getpass
+import logging
+import socket
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from sqlalchemy import select
+from typer.core import TyperGroup
+
+from microcalc import RESEARCH_USE
+from microcalc.errors import InputError, ProtocolError
+from microcalc.reader import audit
+from microcalc.reader.app import app_of
+from microcalc.reader.models import Account
+from microcalc.reader.people import Role, add_account, change_account, has_accounts
+from microcalc.reader.room import Room, open_room, open_store
+from microcalc.reader.settings import Proxy, Settings, is_loopback, network_of
+
+__all__ = ["app"]
+
+DATA = Path("reading-room")
+PORT = 8765
+
+Data = Annotated[Path, typer.Option("--data", help="Folder of the images, the annotations and the log; made anew.")]
+Database = Annotated[
+    str, typer.Option(help="URL of a PostgreSQL database instead of SQLite: postgresql://USER@HOST/NAME")
+]
+
+
+class _RunByDefault(TyperGroup):
+    """`serve STUDY` means `serve run STUDY`."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Put the command in front where none is named."""
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args.insert(0, "run")
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_RunByDefault,
+    help=f"The reading room: annotate mammograms and read them with a finished study. {RESEARCH_USE}",
+    no_args_is_help=True,
+    add_completion=False,
+)
+accounts = typer.Typer(help="Accounts of the readers.", no_args_is_help=True)
+app.add_typer(accounts, name="accounts")
+
+Password = Annotated[
+    str, typer.Option(help="At least 12 characters; asked for if it is not given.", envvar="MICROCALC_PASSWORD")
+]
+
+
+@accounts.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="Letters, digits and . @ + - _")],
+    role: Annotated[Role, typer.Option(help="reader: annotates and reads; admin: also accounts and the log.")] = (
+        Role.READER
+    ),
+    data: Data = DATA,
+    database: Database = "",
+    password: Password = "",
+    no_password: Annotated[
+        bool, typer.Option("--no-password", help="An identity provider logs the person in.")
+    ] = False,
+) -> None:
+    """Make an account."""
+    word = "" if no_password else password or typer.prompt("password", hide_input=True, confirmation_prompt=True)
+    store = open_store(Settings(study=None, data=data, database=database))
+    with store.writing() as session:
+        account = add_account(session, name, role, word)
+        audit.write(session, _at_the_machine(), "account", ("account", account.id), role=role.value)
+    store.close()
+    typer.echo(f"{account.name} may log in as {role.value}")
+
+
+@accounts.command("change")
+def change(
+    name: str,
+    role: Annotated[Role | None, typer.Option(help="New role.")] = None,
+    close: Annotated[bool, typer.Option("--close", help="The person may not log in any more.")] = False,
+    reopen: Annotated[bool, typer.Option("--reopen", help="The person may log in again.")] = False,
+    new_password: Annotated[bool, typer.Option("--new-password", help="Ask for another password.")] = False,
+    data: Data = DATA,
+    database: Database = "",
+) -> None:
+    """Change a role or a password, or close an account; it ends the person's sessions."""
+    word = typer.prompt("password", hide_input=True, confirmation_prompt=True) if new_password else None
+    store = open_store(Settings(study=None, data=data, database=database))
+    with store.writing() as session:
+        account = session.scalar(select(Account).where(Account.name == name.casefold()))
+        if account is None:
+            raise InputError(
+                f"there must be an account of that name; {name} has none. See: microcalc serve accounts list"
+            )
+        active = False if close else True if reopen else None
+        change_account(session, account, role=role, password=word, active=active)
+        audit.write(session, _at_the_machine(), "account", ("account", account.id))
+    store.close()
+    typer.echo(f"{account.name}: {account.role}, {'open' if account.active else 'closed'}")
+
+
+@accounts.command("list")
+def list_(data: Data = DATA, database: Database = "") -> None:
+    """Name the accounts."""
+    store = open_store(Settings(study=None, data=data, database=database))
+    with store.reading() as session:
+        for account in session.scalars(select(Account).order_by(Account.name)):
+            way = "password" if account.password else "token or identity provider"
+            typer.echo(f"{account.name}: {account.role}, {'open' if account.active else 'closed'}, by {way}")
+    store.close()
+
+
+@app.command("audit")
+def audit_(
+    data: Data = DATA,
+    database: Database = "",
+    noted: Annotated[str, typer.Option(help="NUMBER:HASH of a line noted earlier, which must be there still.")] = "",
+) -> None:
+    """Check that no line of the log was changed or removed."""
+    store = open_store(Settings(study=None, data=data, database=database))
+    state = audit.verify(store, _noted(noted) if noted else None)
+    store.close()
+    if state.broken_at is not None:
+        raise InputError(f"the log must be whole; it is not from line {state.broken_at} on: {state.reason}")
+    typer.echo(f"the log is whole, {state.head.number} lines; note this: {state.head.number}:{state.head.hash}")
+
+
+def _noted(text: str) -> audit.Head:
+    number, _, code = text.partition(":")
+    if not number.isdecimal() or not code:
+        raise InputError(f"a noted line must be given as NUMBER:HASH; got {text!r}")
+    return audit.Head(int(number), code)
+
+
+def _at_the_machine() -> str:
+    return f"{getpass.getuser()} (command line)"
+
+
+@app.command()
+def run(
+    study: Annotated[
+        Path | None, typer.Argument(help="Folder of a finished study; without one: annotate only.")
+    ] = None,
+    data: Data = DATA,
+    database: Database = "",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = PORT,
+    names: Annotated[
+        list[str] | None, typer.Option("--name", help="Host name by which browsers call the server; may be repeated.")
+    ] = None,
+    watch: Annotated[Path | None, typer.Option(help="Folder whose files are taken in.")] = None,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Readers see each other's marks only when both have finished an exam.")
+    ] = False,
+    certificate: Annotated[Path | None, typer.Option(help="TLS certificate (PEM); needs --key.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Private key of the certificate (PEM).")] = None,
+    trusted_proxy: Annotated[
+        list[str] | None, typer.Option(help="Address or network of a reverse proxy; may be repeated.")
+    ] = None,
+    identity_header: Annotated[
+        str, typer.Option(help="Header in which the proxy's identity provider names the person.")
+    ] = "",
+    runtime: Annotated[str, typer.Option(help="Of the networks: auto, torch, openvino or onnx.")] = "auto",
+) -> None:
+    """Start the page (also without the word run: microcalc serve STUDY)."""
+    proxy = Proxy(tuple(network_of(text) for text in trusted_proxy or ()), identity_header)
+    settings = Settings(
+        study=study, data=data, database=database, host=host, port=port, names=tuple(names or ()),
+        token_login=is_loopback(host) and not proxy.trusted, owner=getpass.getuser(),
+        https=bool(certificate or proxy.trusted), proxy=proxy, blind=blind, watch=watch, runtime=runtime,
+    )  # fmt: skip
+    if (certificate is None) != (key is None):
+        raise ProtocolError("a certificate must come with its key; give both --certificate and --key")
+    with _listen(host, port) as listening:
+        room = open_room(replace(settings, port=listening.getsockname()[1]))
+        try:
+            _refuse_open_doors(room)
+            _tell(room)
+        except BaseException:
+            room.close()
+            raise
+        _serve(room, listening, certificate, key)
+
+
+def _refuse_open_doors(room: Room) -> None:
+    """Others may reach the server only if they must say who they are, over an encrypted way."""
+    settings = room.settings
+    if settings.token_login:
+        return
+    if not settings.proxy.identity_header and not has_accounts(room.store):
+        raise ProtocolError(
+            "a server that others can reach must have accounts; there is none. Make one first: "
+            f"microcalc serve accounts add NAME --role admin --data {settings.data}"
+        )
+    if not settings.https:
+        raise ProtocolError(
+            "passwords and patients' images must not cross a network in the clear; give --certificate and --key, or "
+            "put a reverse proxy in front and name it (--trusted-proxy ADDRESS)"
+        )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise InputError(
+            f"{host}:{port}: the address must be free and this machine's own; {error.strerror}. Choose another --port"
+        ) from error
+    return listening
+
+
+def _tell(room: Room) -> None:
+    settings = room.settings
+    head = audit.verify(room.store)
+    if head.broken_at is not None:
+        typer.echo(typer.style("the log was tampered with: ", fg="red") + head.reason)
+    typer.echo(f"data in {settings.data}; log at line {head.head.number}, {head.head.hash[:16]}")
+    if settings.token_login:
+        typer.echo("open this address; it is good for one log-in, the next one is printed after it:")
+        room.announce = lambda url: typer.echo(f"  {url}")
+        room.announce(room.token_url)
+    else:
+        scheme = "https" if settings.https else "http"
+        typer.echo(f"listening on {scheme}://{settings.host}:{settings.port}")
+    typer.echo(f"{RESEARCH_USE}\nstop it with Ctrl+C; what was saved stays")
+
+
+def _serve(room: Room, listening: socket.socket, certificate: Path | None, key: Path | None) -> None:
+    """Run until stopped. uvicorn's own line for each request has the query in it, so it is off."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for name in ("alembic", "uvicorn"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    config = uvicorn.Config(
+        app_of(room), access_log=False, log_config=None, proxy_headers=False, server_header=False, lifespan="on",
+        ssl_certfile=certificate, ssl_keyfile=key, timeout_keep_alive=30, timeout_graceful_shutdown=10,
+    )  # fmt: skip
+    uvicorn.Server(config).run(sockets=[listening])
