@@ -19,7 +19,7 @@ from microcalc.intake.labels import RowFault, read_labels
 from microcalc.intake.lesions import Lesion
 from microcalc.intake.rules import PAPER_REASONS
 
-__all__ = ["DicomSource", "from_dicom", "plan_from_dicom"]
+__all__ = ["DicomSource", "from_dicom", "harvest_of_join", "plan_from_dicom"]
 
 FAULT_REASONS: Mapping[str, str] = {
     "no-image": "no mammogram found",
@@ -98,26 +98,40 @@ def from_dicom(
         CohortError: ``out`` is not empty.
         MicrocalcError: the disk is full, ``out`` cannot be written, or a process died.
     """
-    lesions, left_out = _sorted_rows(source, join)
-    own = {code: rule.reason or PAPER_REASONS.get(code, code) for code, rule in source.column_map.rules.items()}
-    gathered = Harvest(
-        source=f"{source.labels} and {source.folder}",
-        description={
-            "kind": "dicom",
-            "title": "DICOM mammograms and a spreadsheet",
-            "columns": sorted(source.column_map.columns),
-            "rules": list(source.column_map.rules),
-        },
+    description = {
+        "kind": "dicom",
+        "title": "DICOM mammograms and a spreadsheet",
+        "columns": sorted(source.column_map.columns),
+        "rules": list(source.column_map.rules),
+    }
+    masks = source.masks or source.labels.parent
+    gathered = harvest_of_join(join, source.column_map, description, masks=masks)
+    return harvest(replace(gathered, source=f"{source.labels} and {source.folder}"), out, settings, progress=progress)
+
+
+def harvest_of_join(join: Join, column_map: ColumnMap, description: Mapping[str, object], *, masks: Path) -> Harvest:
+    """All that a join yields.
+
+    Args:
+        join: of rows and files.
+        column_map: whose rules count, in their order.
+        description: entry of ``sources`` in ``cohort.json``.
+        masks: folder that mask files are relative to.
+    """
+    lesions, left_out = _sorted_rows(join, masks)
+    own = {code: rule.reason or PAPER_REASONS.get(code, code) for code, rule in column_map.rules.items()}
+    return Harvest(
+        source="",
+        description=description,
         lesions=lesions,
         left_out=left_out,
         remarks=_remarks(join),
         reasons={**own, **PAPER_REASONS, **FAULT_REASONS},
         record={"join": _counts(join)},
     )
-    return harvest(gathered, out, settings, progress=progress)
 
 
-def _sorted_rows(source: DicomSource, join: Join) -> tuple[list[Lesion], list[LeftOut]]:
+def _sorted_rows(join: Join, masks: Path) -> tuple[list[Lesion], list[LeftOut]]:
     lesions: list[Lesion] = []
     left_out: list[LeftOut] = []
     for joined in join.rows:
@@ -128,7 +142,7 @@ def _sorted_rows(source: DicomSource, join: Join) -> tuple[list[Lesion], list[Le
         elif joined.faults or joined.image is None:
             left_out.append(_fault(joined))
         else:
-            lesion = _lesion(source, joined)
+            lesion = _lesion(joined, masks)
             if all(mask.is_file() for mask in lesion.masks):
                 lesions.append(lesion)
             else:
@@ -143,11 +157,10 @@ def _fault(joined: JoinedRow) -> LeftOut:
     return LeftOut(joined.row.name, first.code, reason, message, joined.patient)
 
 
-def _lesion(source: DicomSource, joined: JoinedRow) -> Lesion:
+def _lesion(joined: JoinedRow, folder: Path) -> Lesion:
     image = joined.image
     if image is None:
         raise ValueError("a row without a mammogram is no lesion")
-    folder = source.masks or source.labels.parent
     masks = () if joined.row.box else (folder / joined.row.mask.replace("\\", "/"),)
     row = {**joined.row.values, "patient_id": joined.patient}
     return Lesion(joined.row.name, image.path, row, joined.row.box, masks)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
+
 from microcalc.errors import ImageError, TableError
 from microcalc.intake.column_fields import FIELDS, PLACE_FIELDS
 from microcalc.intake.column_map import ColumnMap
@@ -30,7 +32,7 @@ from microcalc.intake.terms import (
 )
 from microcalc.vocabulary import Split
 
-__all__ = ["ImageKey", "LabelRow", "RowFault", "read_labels"]
+__all__ = ["ImageKey", "LabelRow", "RowFault", "label_rows", "read_labels"]
 
 NO_HISTOPATHOLOGY = Rule("no_histopathology", PAPER_REASONS["no_histopathology"], "")
 
@@ -117,12 +119,25 @@ def read_labels(path: Path, column_map: ColumnMap, *, sheet: str | None = None) 
     Raises:
         TableError: the file cannot be read, or lacks a column of the map.
     """
-    table = read_sheet(path, sheet=sheet)
+    return label_rows(read_sheet(path, sheet=sheet), column_map, source=str(path))
+
+
+def label_rows(table: pd.DataFrame, column_map: ColumnMap, *, source: str) -> list[LabelRow]:
+    """Read a table.
+
+    Args:
+        table: cells as text; row i of the index stands in row i + 2 of the spreadsheet.
+        column_map: which column holds what.
+        source: file, for messages.
+
+    Raises:
+        TableError: it lacks a column of the map.
+    """
     mapped = {**column_map.columns, **{code: rule.column for code, rule in column_map.rules.items()}}
     missing = [f"{header!r} ({name})" for name, header in mapped.items() if header not in table.columns]
     if missing:
         raise TableError(
-            f"{path}: the columns of the map must stand in the spreadsheet; {', '.join(missing)} missing, "
+            f"{source}: the columns of the map must stand in the spreadsheet; {', '.join(missing)} missing, "
             f"found {list(table.columns)}"
         )
     rules = rules_of(column_map)
