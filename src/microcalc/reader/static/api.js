@@ -1,0 +1,152 @@
+/**
+ * The server's answers: one function for each call, and the shapes of what comes back.
+ *
+ * Every change carries the X-CSRF token. An answer that is no success becomes an `ApiError` with the server's own words.
+ */
+
+/**
+ * @typedef {{name: string, role: string, csrf?: string}} Me
+ * @typedef {{name: string, networks: string[], roi_side: number, roi_mm: number|null, spacing_mm: number|null, cutoff: number,
+ *   prevalence: number, research_use: string, version: string, calibrated: boolean}} Study
+ * @typedef {{id: string, patient_id: string, patient_name?: string, date: string, status: string, images: number, description: string}} ExamRow
+ * @typedef {{code: string, message: string}} Note
+ * @typedef {{id: string, laterality: string, view: string, view_modifiers: string[], rows: number, columns: number,
+ *   spacing_mm: number|null, magnification: number|null, accepted: boolean, code: string, message: string, notes: Note[], date: string}} ImageInfo
+ * @typedef {Omit<ExamRow, "images"> & {images: ImageInfo[]}} ExamInfo
+ * @typedef {{row: number, col: number, side: number, lesion: string, pathology: string, birads: string, morphology: string,
+ *   distribution: string, note: string}} Labels
+ * @typedef {Labels & {id: string, image_id: string, reader: string, mine: boolean, revision: number, updated: string, reading_id?: string|null}} Annotation
+ * @typedef {{value: number, low: number, high: number}} Estimate
+ * @typedef {{id: string, networks: Record<string, number>, ensemble: number, calibrated: number|null, called: boolean, cutoff: number, chosen_on: string,
+ *   meaning: {prevalence: number, sensitivity: Estimate, specificity: Estimate, ppv: Estimate, npv: Estimate},
+ *   roi: {row: number, col: number, side: number, padded: boolean}, warnings: Note[], runtime: string, milliseconds: number}} Reading
+ * @typedef {{id: string, kind: string, state: string, tries: number, next_try: string|null, last_error: string, reading_id?: string}} OutboxEntry
+ */
+
+export class ApiError extends Error {
+  /** @param {number} status @param {any} body */
+  constructor(status, body) {
+    super(body?.error || (status ? `The server answered ${status}.` : "The server cannot be reached."));
+    this.status = status;
+    this.wayOut = body?.way_out ?? "";
+    this.body = body;
+  }
+}
+
+let csrf = "";
+
+/** @returns {Record<string, string>} */
+function tokenHeader() {
+  return csrf ? { "X-CSRF": csrf } : {};
+}
+
+/**
+ * @param {string} method
+ * @param {string} path below api/
+ * @param {any} [body] sent as JSON, or as it is where it is FormData
+ * @returns {Promise<Response>}
+ */
+async function request(method, path, body) {
+  const headers = method === "GET" ? {} : tokenHeader();
+  if (body !== undefined && !(body instanceof FormData)) headers["Content-Type"] = "application/json";
+  let answer;
+  try {
+    answer = await fetch(`api/${path}`, {
+      method, headers, credentials: "same-origin",
+      body: body === undefined || body instanceof FormData ? body : JSON.stringify(body),
+    });
+  } catch {
+    throw new ApiError(0, null);
+  }
+  if (!answer.ok) {
+    const error = new ApiError(answer.status, await answer.json().catch(() => null));
+    if (answer.status === 401 && path !== "login") window.dispatchEvent(new CustomEvent("signed-out"));
+    throw error;
+  }
+  return answer;
+}
+
+/** @param {string} method @param {string} path @param {any} [body] @returns {Promise<any>} */
+async function json(method, path, body) {
+  const answer = await request(method, path, body);
+  return answer.status === 204 ? null : answer.json();
+}
+
+/** @param {string} part of an address */
+const safe = (part) => encodeURIComponent(part);
+
+/** @param {Record<string, string|number|undefined>} values */
+function query(values) {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== "");
+  return given.length ? `?${new URLSearchParams(given.map(([k, v]) => [k, String(v)]))}` : "";
+}
+
+/** @param {Me} me */
+function remember(me) {
+  csrf = me.csrf ?? csrf;
+  return me;
+}
+
+export const api = {
+  /** @returns {Promise<Me>} */
+  me: async () => remember(await json("GET", "me")),
+  /** @param {string} name @param {string} password @returns {Promise<Me>} */
+  login: async (name, password) => remember(await json("POST", "login", { name, password })),
+  logout: () => json("POST", "logout"),
+  /** @returns {Promise<Study>} */
+  study: () => json("GET", "study"),
+  /** @param {string} search @param {string} status @returns {Promise<ExamRow[]>} */
+  exams: (search, status) => json("GET", `exams${query({ search, status })}`),
+  /** @param {string} id @returns {Promise<ExamInfo>} */
+  exam: (id) => json("GET", `exams/${safe(id)}`),
+  /** @param {string} id */
+  pixels: (id) => request("GET", `images/${safe(id)}/pixels`),
+  /** @param {string} id */
+  thumbnail: (id) => `api/images/${safe(id)}/thumbnail`,
+  /** @param {string} exam @returns {Promise<Annotation[]>} */
+  annotations: (exam) => json("GET", `exams/${safe(exam)}/annotations`),
+  /** @param {string} image @param {Partial<Labels>} labels @returns {Promise<Annotation>} */
+  annotate: (image, labels) => json("POST", `images/${safe(image)}/annotations`, labels),
+  /** @param {string} id @param {Partial<Labels> & {revision: number}} labels @returns {Promise<Annotation>} */
+  change: (id, labels) => json("PUT", `annotations/${safe(id)}`, labels),
+  /** @param {string} id */
+  remove: (id) => json("DELETE", `annotations/${safe(id)}`),
+  /** @param {string} id @returns {Promise<any[]>} */
+  history: (id) => json("GET", `annotations/${safe(id)}/history`),
+  /** @param {string} exam @returns {Promise<any>} */
+  agreement: (exam) => json("GET", `exams/${safe(exam)}/agreement`),
+  /** @param {string} annotation @param {number} [prevalence] @returns {Promise<Reading>} */
+  read: (annotation, prevalence) => json("POST", `annotations/${safe(annotation)}/reading`, { prevalence }),
+  /** @param {string} id @param {number} [prevalence] @returns {Promise<Reading>} */
+  reading: (id, prevalence) => json("GET", `readings/${safe(id)}${query({ prevalence })}`),
+  /** @param {string} id @param {string} network @returns {Promise<Uint8Array>} (512, 512) */
+  heatmap: async (id, network) => new Uint8Array(await (await request("GET", `readings/${safe(id)}/heatmap/${safe(network)}`)).arrayBuffer()),
+  /** @param {string} id @returns {Promise<OutboxEntry[]>} */
+  send: (id) => json("POST", `readings/${safe(id)}/send`),
+  /** @returns {Promise<OutboxEntry[]>} */
+  outbox: () => json("GET", "outbox"),
+  /** @returns {Promise<{configured: boolean}>} */
+  pacs: () => json("GET", "pacs"),
+  /** @param {Record<string, string>} terms @returns {Promise<any[]>} */
+  pacsQuery: (terms) => json("POST", "pacs/query", terms),
+  /** @param {string} uid */
+  pacsFetch: (uid) => json("POST", "pacs/fetch", { study_uid: uid }),
+  /**
+   * Upload files; fetch cannot tell how far an upload is, so XMLHttpRequest does it.
+   * @param {Iterable<File>} files
+   * @param {(share: number) => void} progress from 0 to 1
+   * @returns {Promise<Array<{file: string, accepted: boolean, code: string, message: string, exam_id: string|null}>>}
+   */
+  upload: (files, progress) => new Promise((resolve, reject) => {
+    const form = new FormData();
+    for (const file of files) form.append("files", file, file.name);
+    const call = new XMLHttpRequest();
+    call.open("POST", "api/uploads");
+    for (const [name, value] of Object.entries(tokenHeader())) call.setRequestHeader(name, value);
+    call.responseType = "json";
+    call.upload.onprogress = (event) => progress(event.loaded / Math.max(1, event.total));
+    call.onload = () => (call.status < 300 ? resolve(call.response) : reject(new ApiError(call.status, call.response)));
+    call.onerror = () => reject(new ApiError(0, null));
+    call.send(form);
+  }),
+};
