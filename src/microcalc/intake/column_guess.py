@@ -34,6 +34,9 @@ _DOUBT = 0.4
 
 _EXACT, _INSIDE = 1.0, 0.7
 
+_LATER = 0.001
+"""Lost for each place of a name in its list: of two columns the one with the more common name wins."""
+
 _SHORT = 2
 """Names of one or two letters count only where they are the whole header."""
 
@@ -117,7 +120,8 @@ def _reasons(error: ValueError) -> Iterable[str]:
 def _name_fit(header: str, kind: FieldKind) -> float:
     """How well a header fits the best of a field's names."""
     spelled = _spelled(header)
-    return max((_fit(spelled, _spelled(name)) for name in kind.names), default=0.0)
+    fits = (_fit(spelled, _spelled(name)) - _LATER * place for place, name in enumerate(kind.names))
+    return max(fits, default=0.0)
 
 
 def _fit(header: str, name: str) -> float:

@@ -35,12 +35,6 @@ class RuleColumn(BaseModel):
     no: tuple[str, ...] = ()
     reason: str = ""
 
-    @field_validator("yes", "no", mode="before")
-    @classmethod
-    def _texts(cls, value: object) -> object:
-        """YAML reads a bare yes, no or 1 as another type."""
-        return [_yaml_text(v) for v in value] if isinstance(value, list) else value
-
 
 class ColumnMap(BaseModel):
     """Which column holds what.
@@ -66,16 +60,6 @@ class ColumnMap(BaseModel):
         if not isinstance(value, dict):
             return value
         return {k: {"column": v} if isinstance(v, str) else v for k, v in value.items()}
-
-    @field_validator("words", mode="before")
-    @classmethod
-    def _word_texts(cls, value: object) -> object:
-        if not isinstance(value, dict):
-            return value
-        return {
-            field: {_yaml_text(k): _yaml_text(v) for k, v in words.items()} if isinstance(words, dict) else words
-            for field, words in value.items()
-        }
 
     @model_validator(mode="after")
     def _fields_are_known(self) -> Self:
@@ -110,7 +94,8 @@ def read_column_map(path: Path) -> ColumnMap:
         ProtocolError: the file is missing, is not YAML, or holds what is not allowed.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # Every scalar as text: to YAML a bare yes is a truth value, here it is a word of a spreadsheet.
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ProtocolError(f"{path}: a column map must be a readable YAML file; {error}") from error
     if not isinstance(content, dict):
@@ -151,9 +136,3 @@ def _entry(name: str, value: object, meaning: str) -> str:
     flow = yaml.safe_dump({name: value}, allow_unicode=True, default_flow_style=True, width=10_000).strip()
     inner = flow[1:-1] if flow.startswith("{") else flow
     return f"  {inner}" + (f"  # {meaning}" if meaning else "")
-
-
-def _yaml_text(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else str(value)

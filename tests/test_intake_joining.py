@@ -1,0 +1,259 @@
+"""Rows of a spreadsheet joined to mammograms: by UID, file, accession number, or patient and day; never by a guess."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pydicom", reason="pip install 'microcalc[dicom]'")
+
+from dicom_folders import exam, sheet
+from dicom_samples import TOMOSYNTHESIS, code, item
+from microcalc.errors import InputError, TableError
+from microcalc.intake.column_map import ColumnMap
+from microcalc.intake.from_dicom import DicomSource, plan_from_dicom
+from microcalc.intake.image_files import ImageIndex, read_image_files
+from microcalc.intake.join_report import join_lines, join_table
+from microcalc.intake.joining import Join, JoinedRow, join_rows
+from microcalc.intake.labels import label_rows, read_labels
+
+COLUMNS = {
+    "sop_uid": "uid", "image_file": "file", "accession_number": "acc", "patient_id": "pid", "exam_date": "date",
+    "laterality": "side", "view": "view", "roi_row": "y", "roi_col": "x", "pathology": "dx", "lesion_id": "lesion",
+}  # fmt: skip
+MAP = ColumnMap.model_validate({"columns": COLUMNS, "rules": {"mass": "mass"}})
+HEADER = "uid,file,acc,pid,date,side,view,y,x,dx,lesion,mass"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two patients: the first with two exams, a magnification view and a tomosynthesis; IDs with leading zeros."""
+    root = tmp_path_factory.mktemp("hospital")
+    exam(root / "a", "00123", "20180305", ["L CC", "L MLO", "R CC"])
+    exam(root / "a", "00123", "20190401", ["L CC"])
+    magnification = [code("399163009", meaning="Magnification")]
+    view = [
+        item(
+            CodeValue="399162004",
+            CodingSchemeDesignator="SCT",
+            CodeMeaning="cc",
+            ViewModifierCodeSequence=magnification,
+        )
+    ]
+    exam(root / "b", "00456", "20180305", ["R CC"])
+    exam(root / "b", "00456", "20180305", ["R CC"], name="mag", SOPInstanceUID="1.2.826.99", ViewCodeSequence=view)
+    exam(root / "b", "00456", "20200101", ["L CC"], name="tomo", SOPClassUID=TOMOSYNTHESIS)
+    exam(root / "b", "00789", "20200101", ["L CC"], BreastImplantPresent="YES")
+    (root / "b/broken.dcm").write_bytes(b"nothing")
+    (root / "b/notes.txt").write_text("nothing")
+    return root
+
+
+@pytest.fixture(scope="module")
+def index(folder: Path) -> ImageIndex:
+    return ImageIndex(read_image_files(folder))
+
+
+def row(**cells: str) -> str:
+    values = {"y": "300", "x": "200", "dx": "ADH"} | cells
+    return ",".join(values.get(name, "") for name in HEADER.split(","))
+
+
+def joined(index: ImageIndex, tmp_path: Path, *rows: str) -> Join:
+    table = sheet(tmp_path / "results.csv", HEADER, *rows)
+    return join_rows(read_labels(table, MAP), index)
+
+
+def one(index: ImageIndex, tmp_path: Path, **cells: str) -> JoinedRow:
+    return joined(index, tmp_path, row(**cells)).rows[0]
+
+
+def name(found: JoinedRow) -> str:
+    return found.image.name if found.image else f"{found.faults[0].code}: {found.faults[0].message}"
+
+
+def test_by_sop_instance_uid(index: ImageIndex, tmp_path: Path):
+    found = one(index, tmp_path, uid="1.2.826.99")
+    assert (name(found), found.by, found.patient) == ("b/mag_20180305_0.dcm", "SOP Instance UID", "00456")
+    assert name(one(index, tmp_path, uid="1.2.3")) == "no-image: no file has this SOP Instance UID"
+
+
+def test_by_file_with_path_or_without_and_however_slashes_are_written(index: ImageIndex, tmp_path: Path):
+    for written in ("b/mag_20180305_0.dcm", "mag_20180305_0.dcm", "MAG_20180305_0", r"b\mag_20180305_0.dcm"):
+        assert name(one(index, tmp_path, file=written)) == "b/mag_20180305_0.dcm"
+    assert name(one(index, tmp_path, file="20180305_0.dcm")).startswith("no-image")
+
+
+def test_by_accession_number_side_and_view(index: ImageIndex, tmp_path: Path):
+    found = one(index, tmp_path, acc="ACC0012320180305", side="L", view="MLO")
+    assert (name(found), found.by) == ("a/00123_20180305_1.dcm", "accession number")
+
+
+def test_by_patient_day_side_and_view(index: ImageIndex, tmp_path: Path):
+    found = one(index, tmp_path, pid="00123", date="2018-03-05", side="left", view="LCC")
+    assert (name(found), found.by) == ("a/00123_20180305_0.dcm", "patient and date")
+    assert name(one(index, tmp_path, pid="00123", date="2018-03-05", side="R")) == "a/00123_20180305_2.dcm"
+
+
+def test_leading_zeros_that_a_spreadsheet_dropped_are_found_again(index: ImageIndex, tmp_path: Path):
+    join = joined(index, tmp_path, row(pid="123", date="2019-04-01"))
+    assert name(join.rows[0]) == "a/00123_20190401_0.dcm"
+    assert join.rows[0].patient == "00123"
+    assert any("lack the leading zeros" in line for line in join_lines(join))
+
+
+def test_what_fits_several_mammograms_is_ambiguous(index: ImageIndex, tmp_path: Path):
+    assert name(one(index, tmp_path, pid="00123", date="2018-03-05", side="L")).startswith(
+        "ambiguous: 2 mammograms fit: L CC, L MLO. Name the mammogram by its SOP Instance UID"
+    )
+    assert "R CC, R CC magnified" in name(one(index, tmp_path, pid="00456", date="2018-03-05", view="CC"))
+
+
+def test_magnification_in_the_cell_of_the_view_decides(index: ImageIndex, tmp_path: Path):
+    assert name(one(index, tmp_path, pid="00456", date="2018-03-05", view="mag CC")) == "b/mag_20180305_0.dcm"
+    assert name(one(index, tmp_path, pid="00456", date="2018-03-05", view="contact CC")) == "b/00456_20180305_0.dcm"
+
+
+def test_what_is_missing_is_said_step_by_step(index: ImageIndex, tmp_path: Path):
+    assert name(one(index, tmp_path, pid="9", date="2018-03-05")) == "no-image: no file is of this patient"
+    assert name(one(index, tmp_path, pid="123", date="2018-03-06")) == (
+        "no-image: no file of this exam has the row's day; there are exams of 2 other days"
+    )
+    assert name(one(index, tmp_path, pid="123", date="2018-03-05", side="R", view="MLO")) == (
+        "no-image: no file of this exam has the row's view; there is R CC"
+    )
+    assert name(one(index, tmp_path)).startswith("no-key: the row must name its mammogram")
+
+
+def test_a_row_that_contradicts_the_header_is_named(index: ImageIndex, tmp_path: Path):
+    found = one(index, tmp_path, uid="1.2.826.99", side="L", date="2018-03-04", pid="77")
+    assert name(found) == "contradiction: patient, day, side of the row and of the file must agree; they do not"
+
+
+def test_a_file_that_is_no_mammogram_is_named_by_its_verdict(index: ImageIndex, tmp_path: Path):
+    found = one(index, tmp_path, file="tomo_20200101_0")
+    assert name(found).startswith("tomosynthesis: its file cannot be used: tomosynthesis")
+
+
+def test_rules_count_before_faults_and_implants_of_the_header_too(index: ImageIndex, tmp_path: Path):
+    excluded = one(index, tmp_path, pid="9", date="2018-03-05", mass="yes", dx="???")
+    assert excluded.left_out is not None
+    assert excluded.left_out.code == "mass"
+    implant = one(index, tmp_path, pid="789", date="2020-01-01")
+    assert implant.left_out is not None
+    assert implant.left_out.reason == "breast implant"
+    untold = one(index, tmp_path, uid="1.2.826.99", dx="not done")
+    assert untold.left_out is not None
+    assert untold.left_out.code == "no_histopathology"
+
+
+def test_a_lesion_outside_its_mammogram_is_noticed_before_any_pixel_is_read(index: ImageIndex, tmp_path: Path):
+    found = one(index, tmp_path, uid="1.2.826.99", y="700")
+    assert found.faults[0].code == "outside"
+    assert "700 rows x 600 columns; its middle is row 700, column 200" in found.faults[0].message
+
+
+def test_the_same_place_twice_is_one_lesion(index: ImageIndex, tmp_path: Path):
+    join = joined(index, tmp_path, row(uid="1.2.826.99"), row(uid="1.2.826.99", y="310"), row(uid="1.2.826.99"))
+    assert [found.usable for found in join.rows] == [True, True, False]
+    assert join.rows[2].faults[0].message.endswith("row 2 has the same place")
+
+
+def test_a_copy_of_a_file_is_counted_and_the_first_taken(folder: Path, tmp_path: Path):
+    images = read_image_files(folder)
+    twice = ImageIndex([*images, *images[:2]])
+    assert len(twice.copies) == 2
+    assert len(twice.images) == len(images)
+    assert name(one(twice, tmp_path, pid="123", date="2018-03-05", side="L", view="CC")) == "a/00123_20180305_0.dcm"
+
+
+def test_the_report_counts_rows_and_files_and_lists_unknown_words(index: ImageIndex, tmp_path: Path):
+    join = joined(
+        index, tmp_path, row(uid="1.2.826.99"), row(uid="1.2.826.99", dx="B5a"), row(pid="9", date="2018-03-05"),
+        row(pid="123", date="2018-03-05", side="R", dx="IDC"), row(uid="1.2.826.99", mass="yes"),
+    )  # fmt: skip
+    text = "\n".join(join_lines(join))
+    assert (
+        "rows of the spreadsheet: 5\n  joined to a mammogram: 4 (3 by SOP Instance UID; 1 by patient and date)" in text
+    )
+    assert "  left out by rule: 1\n    1 (1 patient): mass with the calcifications" in text
+    assert "  cannot be used: 2\n" in text
+    assert "      row 4: no file is of this patient" in text
+    assert "  column 'dx': 'B5a' (1 row)" in text
+    assert "files read: 9\n  mammograms: 7; 2 named by a row, 5 by none" in text
+    assert "  no mammograms that can be used: 2\n" in text
+    assert "ROI images to cut: 2 of 2 patients; 1 benign, 1 malignant" in text
+    listed = join_table(join).decode("utf-8-sig").splitlines()
+    assert listed[0] == "row,file,found_by,outcome,code,message"
+    assert listed[1] == "2,b/mag_20180305_0.dcm,SOP Instance UID,used,,"
+    assert listed[5].startswith("6,b/mag_20180305_0.dcm,SOP Instance UID,left out,mass,")
+
+
+def test_messages_hold_nothing_of_what_names_a_patient(index: ImageIndex, tmp_path: Path):
+    join = joined(
+        index, tmp_path, row(pid="Secret77", date="2018-03-05"), row(acc="Secret77"), row(uid="1.2.Secret77"),
+        row(uid="1.2.826.99", pid="Secret77"), row(file="Secret77.dcm"), row(uid="1.2.826.99", dx="Secret77"),
+        row(uid="1.2.826.99", y="Secret77"), row(pid="Secret77", date="Secret77"),
+    )  # fmt: skip
+    assert len(join.faulty) == 8
+    assert "Secret77" not in " ".join(fault.message for found in join.faulty for fault in found.faults)
+
+
+# --------------------------------------------------------------------------------------------- rows
+
+
+def test_a_row_says_where_its_lesion_lies(tmp_path: Path):
+    columns = {"sop_uid": "uid", "label": "y", **{f: f for f in ("roi_row", "roi_col", "box_top", "box_left",
+               "box_width", "box_height", "mask_file")}}  # fmt: skip
+    table = sheet(
+        tmp_path / "t.csv", "uid,y,roi_row,roi_col,box_top,box_left,box_width,box_height,mask_file",
+        "1.2,0,10,20,,,,,", "1.2,0,,,10,20,5,3,", "1.2,0,,,,,,,m.png", "1.2,0,1,,,,,,", "1.2,0,1,a,,,,,",
+        "1.2,0,,,10,20,0,3,",
+    )  # fmt: skip
+    rows = read_labels(table, ColumnMap(columns=columns))
+    assert [r.box.centre if r.box else r.mask for r in rows[:3]] == [(10, 20), (11, 22), "m.png"]
+    assert [r.faults[0].code for r in rows[3:]] == ["no-place", "bad-place", "bad-place"]
+
+
+def test_the_map_gives_words_their_meaning(tmp_path: Path):
+    column_map = ColumnMap(
+        columns={**COLUMNS}, words={"pathology": {"B5a": "dcis", "B2": "benign"}, "view": {"cranial": "CC"}}
+    )
+    table = sheet(tmp_path / "t.csv", HEADER, row(uid="1.2", dx="b5A", view="Cranial"), row(uid="1.2", dx="B2"))
+    rows = read_labels(table, column_map)
+    assert [r.values["pathology"] for r in rows] == ["dcis", "benign"]
+    assert rows[0].values["view"] == "CC"
+
+
+def test_label_and_pathology_must_agree(tmp_path: Path):
+    column_map = ColumnMap(columns={"sop_uid": "uid", "pathology": "dx", "label": "y", "roi_row": "r", "roi_col": "c"})
+    table = sheet(tmp_path / "t.csv", "uid,dx,y,r,c", "1.2,ADH,1,5,5", "1.2,ADH,0,5,5", "1.2,,1,5,5", "1.2,IDC,,5,5")
+    rows = read_labels(table, column_map)
+    assert [r.faults[0].code if r.faults else r.values["label"] for r in rows] == ["label-pathology", "0", "1", "1"]
+
+
+def test_a_column_of_the_map_that_is_not_there_is_named(tmp_path: Path):
+    table = sheet(tmp_path / "t.csv", "uid,y", "1.2,0")
+    with pytest.raises(TableError, match=r"'View' \(view\), 'Mass' \(mass\) missing, found \['uid', 'y'\]"):
+        read_labels(
+            table,
+            ColumnMap.model_validate(
+                {"columns": {"sop_uid": "uid", "label": "y", "view": "View"}, "rules": {"mass": "Mass"}}
+            ),
+        )
+
+
+def test_rows_are_numbered_as_in_the_spreadsheet(tmp_path: Path):
+    table = sheet(tmp_path / "t.csv", "uid,y", "1.2,0", ",", "1.3,1")
+    import pandas as pd  # noqa: PLC0415
+
+    assert [r.number for r in read_labels(table, ColumnMap(columns={"sop_uid": "uid", "label": "y"}))] == [2, 4]
+    frame = pd.DataFrame({"uid": ["1.2"], "y": ["0"]}, index=[7])
+    assert label_rows(frame, ColumnMap(columns={"sop_uid": "uid", "label": "y"}), source="x")[0].name == "row 9"
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path):
+    table = sheet(tmp_path / "t.csv", "uid,y", "1.2,0")
+    (tmp_path / "empty").mkdir()
+    source = DicomSource(tmp_path / "empty", table, ColumnMap(columns={"sop_uid": "uid", "label": "y"}))
+    with pytest.raises(InputError, match="must hold DICOM files; it holds none"):
+        plan_from_dicom(source)
