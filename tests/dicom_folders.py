@@ -35,14 +35,14 @@ def exam(
     paths = []
     for number, words in enumerate(views):
         side, view = words.split()
-        unique = f"{patient}{day}{number}".translate({ord(c): str(ord(c)) for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_"})
+        unique = int.from_bytes(f"{patient}{day}{number}".encode(), "big") % 10**20
         own = {
             "PatientID": patient, "PatientName": f"Name^{patient}", "StudyDate": day, "AcquisitionDate": day,
             "ImageLaterality": side, "ViewPosition": view, "AccessionNumber": f"ACC{patient}{day}",
             "SOPInstanceUID": f"1.2.826.1{unique}", "StudyInstanceUID": f"1.2.826.7{unique}",
             "ImagerPixelSpacing": [0.07, 0.07], "EstimatedRadiographicMagnificationFactor": 1.0,
         }  # fmt: skip
-        stored = film(sum(unique.encode()) + number)
+        stored = film(unique % 1000)
         path = folder / f"{name or patient}_{day}_{number}.dcm"
         path.write_bytes(to_bytes(dataset(stored, **(own | elements))))
         paths.append(path)
