@@ -185,6 +185,9 @@ def run(
         room = open_room(replace(settings, port=listening.getsockname()[1]))
         try:
             _refuse_open_doors(room)
+            if study is not None:
+                typer.echo(f"loading the networks of {study}")
+                room.desk.load()
             _tell(room)
         except BaseException:
             room.close()

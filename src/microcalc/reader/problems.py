@@ -5,7 +5,7 @@ Also the last net: an error that nobody foresaw is logged without its message, s
 
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -31,19 +31,34 @@ _WORDS = {
 
 
 class Problem(Exception):  # noqa: N818 -- an answer rather than an error of ours
-    """Ends a request with a status and two sentences; ``headers`` go with them."""
+    """Ends a request with a status and two sentences; ``headers`` and ``extra`` fields go with them."""
 
-    def __init__(self, status: int, error: str, way_out: str, *, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        error: str,
+        way_out: str,
+        *,
+        headers: dict[str, str] | None = None,
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(error)
-        self.status, self.error, self.way_out, self.headers = status, error, way_out, headers or {}
+        self.status, self.error, self.way_out = status, error, way_out
+        self.headers, self.extra = headers or {}, extra or {}
 
 
-def answer(status: int, error: str = "", way_out: str = "", headers: dict[str, str] | None = None) -> JSONResponse:
+def answer(
+    status: int,
+    error: str = "",
+    way_out: str = "",
+    *,
+    headers: dict[str, str] | None = None,
+    extra: Mapping[str, object] | None = None,
+) -> JSONResponse:
     """The JSON of a problem; the usual words of the status where none are given."""
     usual = _WORDS.get(status, ("the request failed", "try again"))
-    return JSONResponse(
-        {"error": error or usual[0], "way_out": way_out or usual[1]}, status_code=status, headers=headers
-    )
+    words = {"error": error or usual[0], "way_out": way_out or usual[1]}
+    return JSONResponse({**(extra or {}), **words}, status_code=status, headers=headers)
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -57,7 +72,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 def _problem(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
     if not isinstance(error, Problem):
         raise error
-    return answer(error.status, error.error, error.way_out, error.headers)
+    return answer(error.status, error.error, error.way_out, headers=error.headers, extra=error.extra)
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from microcalc.errors import MicrocalcError
 from microcalc.reader.decoding import Decoder
+from microcalc.reader.desk import Desk, StudyReader
 from microcalc.reader.people import GuessLimit, same
 from microcalc.reader.settings import Settings
 from microcalc.reader.shelf import Shelf
@@ -50,6 +51,8 @@ class Room:
     Attributes:
         settings: how it is run.
         store, vault, shelf, decoder: where things are kept, and how they come in.
+        desk: where squares are read.
+        lock: claim on the data folder.
         guesses: slows down wrong passwords.
         token: of the one-time log-in.
         announce: tells the owner a new address.
@@ -60,6 +63,7 @@ class Room:
     vault: Vault
     decoder: Decoder
     shelf: Shelf
+    desk: Desk
     lock: FileLock
     guesses: GuessLimit = field(default_factory=GuessLimit)
     token: LoginToken = field(default_factory=LoginToken)
@@ -89,9 +93,11 @@ class Room:
 
     def start(self) -> None:
         """Begin what runs beside the requests."""
+        self.desk.start()
 
     def close(self) -> None:
         """End processes, connections and the claim on the data folder."""
+        self.desk.close()
         self.decoder.close()
         self.store.close()
         self.lock.release()
@@ -103,8 +109,12 @@ def open_store(settings: Settings) -> Store:
     return Store.open(settings.database or sqlite_url(settings.data / DATABASE))
 
 
-def open_room(settings: Settings) -> Room:
+def open_room(settings: Settings, *, reader: StudyReader | None = None) -> Room:
     """Open everything; one server at a time for a data folder.
+
+    Args:
+        settings: how it is run.
+        reader: networks that are loaded already; else those of the settings' study are.
 
     Raises:
         MicrocalcError: another server uses the folder, or it cannot be written.
@@ -127,4 +137,5 @@ def open_room(settings: Settings) -> Room:
         raise
     decoder = Decoder(settings.decode_processes)
     shelf = Shelf(store, vault, decoder, settings.limits)
-    return Room(settings, store, vault, decoder, shelf, lock)
+    desk = Desk(settings, store, vault, shelf, reader)
+    return Room(settings, store, vault, decoder, shelf, desk, lock)

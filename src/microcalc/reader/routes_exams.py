@@ -15,7 +15,7 @@ from microcalc.reader.problems import Problem
 from microcalc.reader.room import Room
 from microcalc.reader.worklist import Status, Wanted, worklist
 
-__all__ = ["router"]
+__all__ = ["NO_EXAM", "accepted_image", "image_record", "router"]
 
 router = APIRouter(prefix="/api")
 
@@ -25,6 +25,7 @@ PIXELS_VERSION = 1
 PRIVATE = "private, no-cache"
 """A browser may keep the pixels, but asks each time, so that whoever is logged out gets none."""
 
+NO_EXAM = (404, "there is no such exam", "go back to the worklist")
 NO_IMAGE = (404, "there is no such image", "go back to the worklist")
 
 
@@ -55,7 +56,7 @@ def exam(exam_id: str, person: Looker, room: InRoom) -> dict[str, object]:
     with room.store.reading() as session:
         found = session.get(Exam, exam_id)
         if found is None:
-            raise Problem(404, "there is no such exam", "go back to the worklist")
+            raise Problem(*NO_EXAM)
         row = worklist(session, person.id, Wanted(exam_id=exam_id), blind=room.settings.blind)[0]
         images = session.scalars(
             select(Image).where(Image.exam_id == exam_id).order_by(Image.laterality.desc(), Image.view, Image.created)

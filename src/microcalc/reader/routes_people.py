@@ -4,16 +4,15 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import delete, select
 
 from microcalc import RESEARCH_USE
 from microcalc.reader import audit
 from microcalc.reader.doors import Admin, Changer, ChangingAdmin, InRoom, Looker, client_address, give_cookie, same_site
+from microcalc.reader.forms import AccountChange, AccountForm, LoginForm
 from microcalc.reader.models import Account, AuditEntry, LoginSession
 from microcalc.reader.people import (
     Person,
-    Role,
     add_account,
     change_account,
     open_session,
@@ -27,35 +26,6 @@ from microcalc.reader.room import Room
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api")
-
-
-class Form(BaseModel):
-    """What a request carries; unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
-
-
-class LoginForm(Form):
-    """Name and password."""
-
-    name: str = Field(max_length=64)
-    password: str = Field(max_length=1024)
-
-
-class AccountForm(Form):
-    """A new account; without a password only an identity provider logs it in."""
-
-    name: str = Field(max_length=64)
-    role: Role = Role.READER
-    password: str = Field(default="", max_length=1024)
-
-
-class AccountChange(Form):
-    """What is to change."""
-
-    role: Role | None = None
-    password: str | None = Field(default=None, max_length=1024)
-    active: bool | None = None
 
 
 @router.post("/login")
