@@ -196,14 +196,14 @@ def _records(path: Path, needed: tuple[str, ...], more: tuple[str, ...]) -> Iter
         missing = sorted(set(needed) - set(wanted.values()))
         if missing:
             raise TableError(f"{path}: a table of EMBED must have the columns {', '.join(needed)}; {missing} missing")
-        chunks = pd.read_csv(
-            path, usecols=list(wanted), dtype=str, keep_default_na=False, encoding="utf-8-sig", chunksize=_CHUNK
-        )
         row = 1
-        for chunk in chunks:
-            for cells in chunk.rename(columns=wanted).to_dict(orient="records"):
-                row += 1
-                yield row, {str(name): str(cell).strip() for name, cell in cells.items()}
+        with pd.read_csv(
+            path, usecols=list(wanted), dtype=str, keep_default_na=False, encoding="utf-8-sig", chunksize=_CHUNK
+        ) as chunks:
+            for chunk in chunks:
+                for cells in chunk.rename(columns=wanted).to_dict(orient="records"):
+                    row += 1
+                    yield row, {str(name): str(cell).strip() for name, cell in cells.items()}
     except (OSError, UnicodeDecodeError) as error:
         raise TableError(f"{path}: a table must be a readable CSV file; {error}") from error
     except ValueError as error:  # pandas' parser errors are ValueErrors
