@@ -4,14 +4,16 @@ Reading lives in `microcalc.cohort.evidence`, the single checks in `microcalc.co
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from microcalc.cohort.checks import CHECKS
-from microcalc.cohort.evidence import Check, Finding, Severity, gather_evidence, guarded
+from microcalc.cohort.confounding import Confounder
+from microcalc.cohort.evidence import Check, gather_evidence, guarded
+from microcalc.cohort.findings import Finding, Severity
 from microcalc.cohort.writer import CLASS_FOLDERS
 from microcalc.vocabulary import BENIGN, MALIGNANT, Split
 
@@ -33,6 +35,7 @@ class Audit:
         by_split: one row per set, columns images, patients, benign, malignant.
         by_class: one row per class, the same columns.
         by_view: one row per view, the same columns.
+        confounders: how well things that are no disease tell the label.
     """
 
     folder: Path
@@ -42,6 +45,7 @@ class Audit:
     by_split: pd.DataFrame
     by_class: pd.DataFrame
     by_view: pd.DataFrame
+    confounders: tuple[Confounder, ...] = ()
 
     def of(self, severity: Severity) -> tuple[Finding, ...]:
         """Findings of one severity."""
@@ -61,6 +65,7 @@ class Audit:
             "by_split": self.by_split.to_dict(orient="index"),
             "by_class": self.by_class.to_dict(orient="index"),
             "by_view": self.by_view.to_dict(orient="index"),
+            "confounders": [asdict(thing) for thing in self.confounders],
             "findings": [{"code": f.code, "severity": f.severity.value, "message": f.message} for f in self.findings],
         }
 
@@ -94,6 +99,7 @@ def check_cohort(
         by_split=count_by(known, known["split"], order=[s.value for s in Split]),
         by_class=count_by(known, known["label"].map(dict(enumerate(CLASS_FOLDERS))), order=list(CLASS_FOLDERS)),
         by_view=count_by(known, known["view"]),
+        confounders=evidence.confounders,
     )
 
 

@@ -11,7 +11,8 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from microcalc.cohort.evidence import Check, Evidence, Finding, Severity
+from microcalc.cohort.evidence import Check, Evidence
+from microcalc.cohort.findings import Finding, count, error, note, some
 from microcalc.cohort.rows import COLUMNS
 from microcalc.cohort.search import FILE_NAMES, Needles, Passage, WantedText, passages
 from microcalc.vocabulary import Laterality, View
@@ -59,7 +60,6 @@ _KEY = b"microcalc pseudonym key"
 _DICOM_AT, _DICOM = 128, b"DICM"
 _ALLOWED_FILES = re.compile(rb"cohort\.csv|cohort\.json|rois/(?:benign|malignant)/[^/]+\.png|\.cache/.*", re.S)
 _FREE_TEXT = ("site", "manufacturer", "birads", "morphology", "distribution")
-_SHOWN = 5
 
 
 def privacy_checks(
@@ -89,7 +89,7 @@ def _ids(evidence: Evidence) -> Iterator[Finding]:
     patients = [str(p) for p in evidence.table["patient_id"].unique()]
     foreign = sum(not _PATIENT.fullmatch(p) for p in patients)
     if foreign:
-        yield _error(
+        yield error(
             "privacy-patient-id",
             f"{foreign} of {len(patients)} patient IDs are no keyed hashes of microcalc, so they may be a hospital's. "
             "Make the cohort again with a key (--key FILE)",
@@ -97,9 +97,9 @@ def _ids(evidence: Evidence) -> Iterator[Finding]:
     for column in ("image_id", "lesion_id"):
         telling = [v for v in evidence.table[column].unique() if not _says_nothing(str(v))]
         if telling:
-            yield _error(
+            yield error(
                 f"privacy-{column.replace('_', '-')}",
-                f"{column}: {_count(telling, 'value')} of more than codes, sides, views and counters; names of files "
+                f"{column}: {count(telling, 'value')} of more than codes, sides, views and counters; names of files "
                 "often hold those of patients. Make the cohort again with a key (--key FILE)",
             )
 
@@ -112,15 +112,15 @@ def _says_nothing(name: str) -> bool:
 def _uids(evidence: Evidence) -> Iterator[Finding]:
     foreign = [u for u in evidence.table["source_uid"].unique() if u and not _is_own_uid(str(u).encode())]
     if foreign and not _is_synthetic(evidence):
-        yield _error("privacy-uid", f"source_uid: {_count(foreign, 'value')} that are no pseudonyms of microcalc")
+        yield error("privacy-uid", f"source_uid: {count(foreign, 'value')} that are no pseudonyms of microcalc")
 
 
 def _dates(evidence: Evidence) -> Iterator[Finding]:
     true = [d for d in evidence.table["exam_date"].unique() if d and str(d) < "2100"]
     if true and not _is_synthetic(evidence):
-        yield _error(
+        yield error(
             "privacy-date",
-            f"exam_date: {_count(true, 'day')} before 2100, which shifted days never are. "
+            f"exam_date: {count(true, 'day')} before 2100, which shifted days never are. "
             "Make the cohort again with a key (--key FILE), or empty the column",
         )
 
@@ -128,17 +128,17 @@ def _dates(evidence: Evidence) -> Iterator[Finding]:
 def _columns(evidence: Evidence) -> Iterator[Finding]:
     unknown = [c for c in evidence.columns if c not in COLUMNS]
     if unknown:
-        yield _error("privacy-column", f"columns that no contract asks for may hold anything: {_some(unknown)}")
+        yield error("privacy-column", f"columns that no contract asks for may hold anything: {some(unknown)}")
     for column in _FREE_TEXT:
         values = [str(v) for v in evidence.table[column].unique() if v]
         if len(values) > max(20, len(evidence.table) // 10):
-            yield _error(
+            yield error(
                 "privacy-free-text",
                 f"{column}: {len(values)} different texts in {len(evidence.table)} rows; that many describe people, "
                 "not a few sites or devices",
             )
         elif column == "site" and values:
-            yield Finding("privacy-look", Severity.NOTE, f"site: look whether these may be told: {_some(values)}")
+            yield note("privacy-look", f"site: look whether these may be told: {some(values)}")
 
 
 # ---------------------------------------------------------------------------------------------- every byte
@@ -160,9 +160,9 @@ def _search(evidence: Evidence, needles: Needles, progress: Progress | None) -> 
         if progress is not None:
             progress(min(len(names) - 1, total), total)
     for code, where in places.items():
-        yield _error(code, f"{_WHAT[code]}, in {_some(dict.fromkeys(where))}")
+        yield error(code, f"{_WHAT[code]}, in {some(dict.fromkeys(where))}")
     for origin, where in sorted(shown.items()):
-        yield _error("privacy-source", f"{origin} of the source shows through, in {_some(dict.fromkeys(where))}")
+        yield error("privacy-source", f"{origin} of the source shows through, in {some(dict.fromkeys(where))}")
 
 
 def _patterns_in(passage: Passage, evidence: Evidence) -> Iterator[str]:
@@ -215,16 +215,14 @@ def _is_own_uid(uid: bytes) -> bool:
 
 def _what_was_searched(wanted: Sequence[WantedText], skipped: Mapping[str, int]) -> Finding:
     if not wanted and not skipped:
-        return Finding(
+        return note(
             "privacy-no-source",
-            Severity.NOTE,
             "only patterns were looked for, since the source was not given. Give it (--source DIR or FILE, as often as "
             "needed) to look for each of its texts in every byte of the cohort",
         )
     left = "".join(f"; {count} not looked for: {reason}" for reason, count in sorted(skipped.items()))
-    return Finding(
+    return note(
         "privacy-searched",
-        Severity.NOTE,
         f"{len(wanted)} texts of the source were looked for in every byte of the cohort, in several spellings and "
         f"encodings{left}. What can be read in the pictures themselves no search can see",
     )
@@ -232,16 +230,3 @@ def _what_was_searched(wanted: Sequence[WantedText], skipped: Mapping[str, int])
 
 def _is_synthetic(evidence: Evidence) -> bool:
     return evidence.record.get("synthetic") is True
-
-
-def _error(code: str, message: str) -> Finding:
-    return Finding(code, Severity.ERROR, message)
-
-
-def _count(things: Sequence[object], noun: str) -> str:
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
-
-
-def _some(things: object) -> str:
-    every = [str(thing) for thing in things]  # type: ignore[attr-defined]
-    return ", ".join(every[:_SHOWN]) + (f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else "")

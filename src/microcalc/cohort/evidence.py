@@ -7,14 +7,17 @@ Reading never stops at a fault: a fault becomes a `Finding`. What the evidence m
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from microcalc.cohort.cells import read_csv_texts
+from microcalc.cohort.confounding import Confounder, confounders
+from microcalc.cohort.findings import Finding, Severity
 from microcalc.cohort.images import in_order, read_roi
+from microcalc.cohort.likeness import Thumbnail, thumbnail
 from microcalc.cohort.rows import RowProblem, check_rows
 from microcalc.cohort.storage import sha256_of_file
 from microcalc.cohort.table import read_record
@@ -23,32 +26,6 @@ from microcalc.errors import MicrocalcError
 from microcalc.vocabulary import BENIGN, MALIGNANT
 
 __all__ = ["Check", "Content", "Evidence", "Finding", "Severity", "gather_evidence", "guarded", "mapping_or_empty"]
-
-
-class Severity(StrEnum):
-    """What a finding means for a study; the worst first."""
-
-    ERROR = "error"
-    """The cohort is wrong: do not use it before this is mended."""
-    WARNING = "warning"
-    """It may be right, but somebody should look."""
-    NOTE = "note"
-    """Good to know."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that the audit found.
-
-    Attributes:
-        code: short name, stable from version to version.
-        severity: see `Severity`.
-        message: what was found, where, and the way out.
-    """
-
-    code: str
-    severity: Severity
-    message: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +38,7 @@ class Content:
         darkest: smallest grey value.
         brightest: largest grey value.
         fault: why the image cannot be used; "" where it can.
+        thumbnail: the picture in small; None where it could not be read.
     """
 
     sha256: str = ""
@@ -68,6 +46,7 @@ class Content:
     darkest: int = 0
     brightest: int = 0
     fault: str = ""
+    thumbnail: Thumbnail | None = None
 
 
 @dataclass
@@ -95,6 +74,24 @@ class Evidence:
     def hashes(self, entry: str) -> Mapping[str, object]:
         """Recorded hashes of the ``images`` or the ``attachments``; empty where the record is scrambled."""
         return mapping_or_empty(mapping_or_empty(self.record.get("sha256")).get(entry))
+
+    def fact(self, name: str) -> pd.Series:
+        """What ``cohort.json`` says of each image beyond the table (entry ``image_facts``), in the table's order.
+
+        Args:
+            name: ``detector`` (film or digital), ``study`` (pseudonym of the Study Instance UID).
+
+        Returns:
+            Texts, "" where nothing is known.
+        """
+        known = mapping_or_empty(mapping_or_empty(self.record.get("image_facts")).get(name))
+        texts = [known.get(str(image)) for image in self.table["image_id"]]
+        return pd.Series([t if isinstance(t, str) else "" for t in texts], index=self.table.index, dtype=object)
+
+    @cached_property
+    def confounders(self) -> tuple[Confounder, ...]:
+        """How well things that are no disease tell the label."""
+        return confounders(self.table.assign(detector=self.fact("detector"))) if len(self.table) else ()
 
 
 Check = Callable[[Evidence], Iterable[Finding]]
@@ -171,4 +168,5 @@ def _content(path: Path) -> Content:
     except MicrocalcError as error:
         return Content(sha256=digest, fault=str(error))
     fingerprint = hashlib.sha256(pixels.astype("<u2").tobytes()).hexdigest()
-    return Content(digest, fingerprint, int(np.min(pixels)), int(np.max(pixels)))
+    darkest, brightest = int(np.min(pixels)), int(np.max(pixels))
+    return Content(digest, fingerprint, darkest, brightest, thumbnail=thumbnail(pixels))

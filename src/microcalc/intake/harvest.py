@@ -168,6 +168,7 @@ class _Basket:
         self._dates: list[str] = []
         self._remarks: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self._kinds: dict[str, Counter[str]] = defaultdict(Counter)
+        self._image_facts: dict[str, dict[str, str]] = {"detector": {}, "study": {}}
 
     def put(self, roi: CutRoi) -> None:
         """Add one ROI."""
@@ -180,6 +181,10 @@ class _Basket:
         for code, words in roi.remarks:
             self._remarks[code].append((str(row["image_id"]), words))
         facts = roi.facts
+        self._image_facts["detector"][str(row["image_id"])] = facts.detector
+        if facts.study_uid:
+            study = self._names.uid(facts.study_uid) if self._names else facts.study_uid
+            self._image_facts["study"][str(row["image_id"])] = study
         for kind, value in (
             ("detector", facts.detector), ("spacing_source", facts.spacing_source or "unknown"),
             ("voi", facts.voi.split(" ")[0] or "none"), ("lossy", "yes" if facts.lossy else "no"),
@@ -199,6 +204,7 @@ class _Basket:
         for patient in self._patients:
             flow.keep(patient)
         self._writer.record |= source.record
+        self._writer.record["image_facts"] = self._image_facts
         self._writer.record["flow"] = flow.record()
         self._writer.record["mammograms"] = {kind: dict(sorted(c.items())) for kind, c in self._kinds.items()}
         for verdict in (*source.remarks, *self._summed_remarks()):
