@@ -29,12 +29,14 @@ def save_network(path: Path, network: nn.Module, facts: Mapping[str, str]) -> No
 def load_network(path: Path, network: nn.Module) -> Mapping[str, object]:
     """Load weights into a network of the same architecture and return the header's facts.
 
+    A network without memory (`learn.networks.empty_network`) takes over the file's tensors.
+
     Raises:
         WeightsError: the file is missing, damaged, or of another architecture.
     """
     tensors, facts = _read(path)
     try:
-        network.load_state_dict(tensors)
+        network.load_state_dict(tensors, assign=any(p.is_meta for p in network.parameters()))
     except RuntimeError as error:
         raise WeightsError(f"{path}: the weights must be of this architecture; {error}") from error
     return facts

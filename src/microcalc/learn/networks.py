@@ -28,6 +28,7 @@ __all__ = [
     "TensorKind",
     "build_network",
     "check_input_size",
+    "empty_network",
     "features_and_logits",
     "head_of",
     "logits",
@@ -202,6 +203,15 @@ def build_network(name: str, *, seed: int) -> nn.Module:
         model = _create(spec)
     # Module.to has no overload for a layout alone, although it takes one.
     return cast("nn.Module", model.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+
+
+def empty_network(name: str) -> nn.Module:
+    """Build a network without memory for its weights, which `learn.checkpoint.load_network` brings; saves seconds.
+
+    Raises:
+        ProtocolError: no such network.
+    """
+    return _create_without_memory(network_spec(name))
 
 
 def network_features(name: str) -> NetworkFeatures:

@@ -6,6 +6,7 @@ is cut already. A reader may be used from several threads at once.
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,17 @@ from microcalc.learn.inputs import GREY_MAXIMUM, network_input, prepare, reduced
 from microcalc.learn.networks import head_of, network_spec
 from microcalc.protocol import ENSEMBLE
 from microcalc.reader.caution import Case, case_warnings, score_warnings
-from microcalc.reader.engine import Engine, LoadedNetwork, Runtime, load_networks, open_engine
+from microcalc.reader.engine import (
+    Engine,
+    LoadedNetwork,
+    TorchEngine,
+    chosen_runtime,
+    load_networks,
+    precisions_of,
+)
 from microcalc.reader.finished_study import FinishedStudy, open_finished_study
 from microcalc.reader.meaning import Judgement
+from microcalc.reader.openvino_engine import OpenVinoEngine
 from microcalc.reader.reading import Heatmap, Meaning, Reading, ReadingWarning, RoiPlace, WarningCode
 from microcalc.vocabulary import MALIGNANT
 
@@ -60,18 +69,19 @@ class Reader:
         self._engine = engine
 
     @classmethod
-    def open(cls, study: Path, *, runtime: Runtime = "auto", run: str | None = None) -> "Reader":
+    def open(cls, study: Path, *, runtime: str = "auto", run: str | None = None) -> "Reader":
         """Load a finished study.
 
         Args:
             study: its folder.
-            runtime: what computes; auto chooses, see `microcalc.reader.engine`.
+            runtime: one of `microcalc.reader.engine.RUNTIMES`.
             run: which run reads; default the protocol's first.
 
         Raises:
             StudyError: no study, not finished, or without such a run.
             WeightsError: weights are missing or damaged.
             TableError: the predictions are missing or damaged.
+            ProtocolError: no such runtime.
             MissingDependencyError: the runtime that was asked for is not installed.
         """
         start = time.perf_counter()
@@ -79,7 +89,9 @@ class Reader:
         settings = opened.protocol.evaluation
         judgement = Judgement(opened.validation, opened.test, model=opened.model, settings=settings)
         networks = load_networks(opened)
-        engine = open_engine(networks, runtime)
+        chosen = chosen_runtime(runtime)
+        kind = OpenVinoEngine if chosen.startswith("openvino") else TorchEngine
+        engine: Engine = kind(networks, precisions_of(networks, chosen))
         return cls(opened, judgement, networks, engine, start_seconds=time.perf_counter() - start)
 
     @property
@@ -174,23 +186,35 @@ class Reader:
 
     def _looked_at(self, pixels: Pixels) -> tuple[dict[str, float], dict[str, Heatmap]]:
         """Probability and heatmap of each network, and the ensemble's heatmap."""
-        settings = self.study.protocol.image
-        sizes = {loaded.size for loaded in self._networks.values()}
-        seen = {size: reduced(prepare(pixels, settings, size), settings, size) for size in sizes}
+        begun = self._begun(pixels)
         probabilities: dict[str, float] = {}
         maps: dict[str, Heatmap] = {}
         for name, loaded in self._networks.items():
-            spec = network_spec(name)
-            grey = torch.from_numpy(seen[loaded.size]).to(torch.float32).div_(GREY_MAXIMUM)
-            features = self._engine.features(name, network_input(grey[None, None], spec.mean, spec.std))
-            with torch.inference_mode():
-                logits = loaded.model.forward_head(features)
-                positive = class_maps(features, head_of(loaded.model, spec))[:, MALIGNANT]
-                side = settings.crop or ROI_SIDE
-                maps[name] = heatmaps(positive, side=side, roi_side=ROI_SIDE)[0].numpy()
-                probabilities[name] = float(logits.double().softmax(dim=1)[0, MALIGNANT])
+            probabilities[name], maps[name] = self._explained(name, loaded, begun[name].result())
         maps[ENSEMBLE] = _together(maps)
         return probabilities, maps
+
+    def _begun(self, pixels: Pixels) -> "dict[str, Future[torch.Tensor]]":
+        """Start every network as soon as its input is there."""
+        settings = self.study.protocol.image
+        seen: dict[int, torch.Tensor] = {}
+        begun = {}
+        for name in self._engine.order:
+            size, spec = self._networks[name].size, network_spec(name)
+            if size not in seen:
+                grey = reduced(prepare(pixels, settings, size), settings, size)
+                seen[size] = torch.from_numpy(grey).to(torch.float32).div_(GREY_MAXIMUM)[None, None]
+            begun[name] = self._engine.start(name, network_input(seen[size], spec.mean, spec.std))
+        return begun
+
+    def _explained(self, name: str, loaded: LoadedNetwork, features: torch.Tensor) -> tuple[float, Heatmap]:
+        """Probability of malignancy and the heatmap for it, from the last features (1, c, h, w)."""
+        side = self.study.protocol.image.crop or ROI_SIDE
+        with torch.inference_mode():
+            logits = loaded.model.forward_head(features)
+            positive = class_maps(features, head_of(loaded.model, network_spec(name)))[:, MALIGNANT]
+            heatmap: Heatmap = heatmaps(positive, side=side, roi_side=ROI_SIDE)[0].numpy()
+        return float(logits.double().softmax(dim=1)[0, MALIGNANT]), heatmap
 
     def _study_warnings(self) -> tuple[ReadingWarning, ...]:
         """What is wrong with the study's own cut-off or calibration."""
