@@ -63,6 +63,33 @@ def test_the_flow_counts_sets_and_refusals() -> None:
     assert flow.sources == ("mammograms of 2019", "Films")
 
 
+def test_the_flow_of_the_cohort_itself_is_told_in_its_order_with_patients() -> None:
+    left_out = [
+        {"code": "mass", "reason": "mass with the calcifications", "images": 3, "patients": 2},
+        {"code": "no-image", "reason": "no mammogram found", "images": 1, "patients": 0},
+        {"code": "implant", "reason": "breast implant", "images": 12, "patients": 7},
+    ]
+    record = RECORD | {"flow": {"assessed": {"images": 22, "patients": 13}, "left_out": left_out, "included": {}}}
+    flow = cohort_flow(TABLE, record, split=SPLIT, by="date")
+    assert (flow.assessed, flow.assessed_patients) == (22, 13)
+    assert [(e.code, e.count, e.patients) for e in flow.exclusions] == [
+        ("mass", 3, 2),
+        ("no-image", 1, 0),
+        ("implant", 12, 7),
+    ]
+    said = [t.get_text() for t in texts(flow_figure(flow))]
+    assert "13 patients" in said
+    places = [" ".join(said).find(words) for words in ("3 mass with", "1 no mammogram", "12 breast implant")]
+    assert min(places) >= 0
+    assert places == sorted(places)
+    assert "breast implant: 12 of 7 patients" in flow_alt_text(flow)
+
+
+def test_shifted_dates_are_not_told_as_months() -> None:
+    shifted = TABLE.assign(exam_date=["2158-05-18", "", "2159-01-01", "2160-02-02", "", "2161-03-03"])
+    assert cohort_flow(shifted, {}, split=SPLIT).included.dates == "dates shifted"
+
+
 def test_one_month_is_not_a_span_and_no_date_is_nothing() -> None:
     one = TABLE[TABLE["image_id"] == "a"]
     assert cohort_flow(one, {}, split=SPLIT[:1]).included.dates == "2011-05"

@@ -58,6 +58,9 @@ _ORDER = [str(w) for words in (Pathology, View, CalcMorphology, CalcDistribution
 CONTACT_UP_TO = 1.1
 """Factor of magnification: contact views have up to 1.1 by the breast's thickness, magnification views 1.5 and more."""
 
+SHIFTED_FROM = "2100"
+"""Exams of this year and later have dates that were shifted to hide the true ones."""
+
 _MOST_VALUES = 12
 """Values of one column that are told one by one; the rarer ones are summed."""
 
@@ -91,11 +94,13 @@ class Exclusion:
         code: of the verdict, for instance ``wrong_size``.
         reason: the same in words.
         count: images.
+        patients: persons; 0 if unknown.
     """
 
     code: str
     reason: str
     count: int
+    patients: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,10 +110,11 @@ class CohortFlow:
     Attributes:
         sources: where the images came from, in words.
         assessed: images that were looked at.
-        exclusions: what was left out and why; empty if nothing was.
+        exclusions: what was left out and why, in the order of the rules where the cohort states it.
         included: all images of the cohort.
         sets: training, validation, test, as far as there are any.
         split: how they were divided, a few words.
+        assessed_patients: persons that the images assessed are of; 0 if unknown.
     """
 
     sources: tuple[str, ...]
@@ -117,6 +123,7 @@ class CohortFlow:
     included: SetCounts
     sets: tuple[SetCounts, ...] = ()
     split: str = ""
+    assessed_patients: int = 0
 
 
 @dataclass(frozen=True)
@@ -203,6 +210,7 @@ def cohort_flow(table: pd.DataFrame, record: Mapping[str, object], *, split: pd.
         included=set_counts(table, "Cohort"),
         sets=tuple(set_counts(table[split == s.value], _SET_TITLES[s]) for s in present),
         split=_SPLIT_WORDS.get(by, by),
+        assessed_patients=_whole(_mapping(_mapping(record.get("flow")).get("assessed")).get("patients")),
     )
 
 
@@ -248,7 +256,17 @@ def _number(value: object) -> float:
 
 
 def _exclusions(record: Mapping[str, object]) -> tuple[Exclusion, ...]:
-    """Refused verdicts by code, the commonest first; in the words of the code, for messages name single files."""
+    """What was left out: as the cohort's own flow has it, else the refused verdicts by code, the commonest first."""
+    steps = _mapping(record.get("flow")).get("left_out")
+    if isinstance(steps, Sequence) and not isinstance(steps, str):
+        known = [_mapping(step) for step in steps]
+        return tuple(
+            Exclusion(
+                str(step.get("code")), str(step.get("reason")), _whole(step.get("images")), _whole(step.get("patients"))
+            )
+            for step in known
+        )
+    # In the words of the code, for messages name single files.
     verdicts = record.get("verdicts")
     refused: Counter[str] = Counter()
     for verdict in verdicts if isinstance(verdicts, Sequence) else ():
@@ -256,6 +274,14 @@ def _exclusions(record: Mapping[str, object]) -> tuple[Exclusion, ...]:
             refused[str(verdict.get("code") or "unknown")] += 1
     ordered = sorted(refused.items(), key=lambda item: (-item[1], item[0]))
     return tuple(Exclusion(code, code.replace("_", " ").replace("-", " "), count) for code, count in ordered)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _sources(record: Mapping[str, object]) -> tuple[str, ...]:
@@ -284,12 +310,14 @@ def _credits(record: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _span(table: pd.DataFrame) -> str:
-    """First and last month of the exams; empty where no row has a date."""
+    """First and last month of the exams; empty where no row has a date, or where they were shifted."""
     if "exam_date" not in table:
         return ""
     months = sorted(text[:7] for text in table["exam_date"].astype(str) if len(text) >= 7 and text[:4].isdigit())
     if not months:
         return ""
+    if months[0] >= SHIFTED_FROM:
+        return "dates shifted"
     return months[0] if months[0] == months[-1] else f"{months[0]} to {months[-1]}"
 
 

@@ -47,7 +47,8 @@ class _Box:
 @drawing()
 def flow_figure(flow: CohortFlow) -> Figure:
     """Draw the flow of images and patients for one journal column."""
-    assessed = _box(("Images assessed", *_counted(flow.assessed, "image"), *flow.sources), 44.0)
+    who = _counted(flow.assessed_patients, "patient") if flow.assessed_patients else ()
+    assessed = _box(("Images assessed", *_counted(flow.assessed, "image"), *who, *flow.sources), 44.0)
     excluded = _box(
         ("Excluded", *_counted(sum(e.count for e in flow.exclusions), "image"), *_reasons(flow.exclusions)), 33.0
     )
@@ -85,7 +86,10 @@ def flow_figure(flow: CohortFlow) -> Figure:
 def flow_alt_text(flow: CohortFlow) -> str:
     """The diagram in words."""
     excluded = sum(e.count for e in flow.exclusions)
-    reasons = "; ".join(f"{e.reason}: {e.count:,}" for e in flow.exclusions)
+    reasons = "; ".join(
+        f"{e.reason}: {e.count:,}" + (f" of {_counted(e.patients, 'patient')[0]}" if e.patients else "")
+        for e in flow.exclusions
+    )
     words = [
         f"Flow diagram. {flow.assessed:,} images assessed, {excluded:,} excluded"
         + (f" ({reasons})." if reasons else ".")
@@ -152,9 +156,15 @@ def _set_lines(counts: SetCounts) -> tuple[str, ...]:
 
 
 def _reasons(exclusions: Sequence[Exclusion]) -> list[str]:
+    """The reasons in their order; where there are too many, the commonest of them and the others in one line."""
     ordered = sorted(exclusions, key=lambda e: -e.count)
     shown = ordered if len(ordered) <= MOST_REASONS else ordered[: MOST_REASONS - 1]
-    lines = [f"{e.count:,}  {shortened(e.reason, MOST_LETTERS)}" for e in shown]
+    lines = [
+        f"{e.count:,}  {shortened(e.reason, MOST_LETTERS)}"
+        + (f" ({_counted(e.patients, 'patient')[0]})" if e.patients else "")
+        for e in exclusions
+        if e in shown
+    ]
     rest = ordered[len(shown) :]
     return lines + ([f"{sum(e.count for e in rest):,}  {len(rest)} rarer reasons"] if rest else [])
 
