@@ -88,7 +88,20 @@ _WORDS = frozenset(
         *("diagnostic", "digital", "digitized", "film", "standard", "conventional", "original", "primary", "derived"),
         *("secondary", "none", "null", "true", "false", "unknown", "other", "anonymous", "anonymized", "anonymised"),
         *("deidentified", "male", "female", "patient", "patients", "cohort", "label", "train", "training", "test"),
-        "validation",
+        *(
+            "validation",
+            "dicom",
+            "data",
+            "dataset",
+            "export",
+            "files",
+            "folder",
+            "folders",
+            "table",
+            "labels",
+            "results",
+        ),
+        *("source", "sources", "series", "study", "studies", "exam", "exams", "report", "reports", "pathology"),
     )
 ) | {
     str(word).casefold().replace("_", " ")

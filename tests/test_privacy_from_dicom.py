@@ -1,0 +1,97 @@
+"""Identifiers planted in every text element of a hospital's files, nested and private too: none reaches the cohort."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pydicom", reason="pip install 'microcalc[dicom]'")
+
+import pydicom
+from typer.testing import CliRunner
+
+from dicom_folders import exam, sheet
+from dicom_plants import plant
+from microcalc.cli import cohort as commands
+from microcalc.cohort import Cohort, check_cohort
+from microcalc.cohort.disclosure import privacy_checks
+from microcalc.cohort.search import passages
+from microcalc.intake.column_map import ColumnMap
+from microcalc.intake.from_dicom import DicomSource, from_dicom, plan_from_dicom
+from microcalc.intake.harvest import HarvestSettings
+from microcalc.intake.identifiers import CARRIED_ELEMENTS, collect_texts
+
+HEADER = "pid,date,side,view,y,x,dx,site,note"
+ROWS = [
+    f"{pid},{day},{side},CC,350,300,{dx},North Hospital,Frau Zwillinger {pid} rief am 0170-5551234 an"
+    for pid, day, side, dx in (
+        ("Zwillinger-1", "2018-03-05", "L", "IDC"),
+        ("Zwillinger-2", "2017-01-02", "R", "Fibrocystic change"),
+        ("Zwillinger-3", "2019-09-09", "L", "DCIS"),
+        ("Zwillinger-4", "2016-09-09", "L", "Fibrocystic change"),
+        ("Zwillinger-5", "2016-10-09", "L", "Fibrocystic change"),
+    )
+]
+COLUMNS = {
+    "patient_id": "pid", "exam_date": "date", "laterality": "side", "view": "view", "roi_row": "y", "roi_col": "x",
+    "pathology": "dx", "site": "site",
+}  # fmt: skip
+MAP = ColumnMap.model_validate({"columns": COLUMNS})
+
+
+def planted_exam(folder: Path, row: str) -> dict[str, str]:
+    """One file of the exam in this row of the spreadsheet, with plants wherever its own elements are not."""
+    pid, day, side, *_ = row.split(",")
+    (path,) = exam(folder, pid, day.replace("-", ""), [f"{side} CC"], name=f"Zwillinger_Ottilie_{pid}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = pydicom.dcmread(path)
+        refusing = {"SpecificCharacterSet", "BurnedInAnnotation", "LossyImageCompression", "PixelPaddingValue"}
+        carried = {pydicom.datadict.keyword_for_tag(tag) for tag in CARRIED_ELEMENTS}
+        plants = plant(dataset, leave=frozenset({*dataset.dir(), *refusing, *carried}))
+        dataset.save_as(path)
+    return plants
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    root = tmp_path_factory.mktemp("hospital")
+    plants: dict[str, str] = {}
+    for row in ROWS[:4]:  # the fifth has no file
+        plants |= planted_exam(root / "dicom", row)
+    (root / "dicom/Zwillinger_Hedwig.dcm").write_bytes(b"not DICOM at all")
+    sheet(root / "Zwillinger.csv", HEADER, *ROWS)
+    return root, plants
+
+
+@pytest.fixture(scope="module")
+def cohort(source: tuple[Path, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    root, _ = source
+    out = tmp_path_factory.mktemp("made")
+    what = DicomSource(root / "dicom", root / "Zwillinger.csv", MAP)
+    settings = HarvestSettings(key=out / "study.key", skip_bad=True)
+    return from_dicom(what, plan_from_dicom(what), out / "cohort", settings)
+
+
+def test_none_of_the_plants_is_in_any_byte_of_the_cohort(source: tuple[Path, dict[str, str]], cohort: Cohort) -> None:
+    assert len(cohort.table) == 4
+    everything = b"\n".join(p.content for p in passages(cohort.folder)).lower()
+    plants = {*source[1].values(), "Zwillinger", "Ottilie", "Hedwig", "North Hospital", "5551234", "20180305"}
+    assert len(plants) > 150
+    for value in plants:  # a plain search, independent of the one that is tested
+        for encoding in ("utf-8", "utf-16-le"):
+            assert value.lower().encode(encoding) not in everything, value
+
+
+def test_the_check_passes_it_and_fails_a_cohort_without_pseudonyms(
+    source: tuple[Path, dict[str, str]], cohort: Cohort, tmp_path: Path
+) -> None:
+    root, _ = source
+    found = CliRunner().invoke(commands.app, ["check", str(cohort.folder), "--source", str(root)])
+    assert "error privacy" not in found.output, found.output
+    what = DicomSource(root / "dicom", root / "Zwillinger.csv", MAP)
+    bare = from_dicom(what, plan_from_dicom(what), tmp_path / "bare", HarvestSettings(skip_bad=True))
+    texts = collect_texts([root])
+    audit = check_cohort(bare.folder, contents=False, more=privacy_checks(texts.wanted))
+    codes = {f.code for f in audit.findings if f.severity == "error"}
+    assert {"privacy-patient-id", "privacy-uid", "privacy-date", "privacy-source"} <= codes
