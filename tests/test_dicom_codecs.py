@@ -1,6 +1,8 @@
 """Each transfer syntax gives the values back bit by bit; damaged frames are verdicts."""
 
+import signal
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from microcalc.intake.dicom import (
     ReadOptions,
     Refusal,
     Verdict,
+    apart,
     codecs,
     read_header,
     read_mammogram,
@@ -186,3 +189,29 @@ def test_the_header_alone_is_read_without_decoding():
     found = read_header(with_frame(b"junk" * 50, RLE))
     assert found.facts.code is None if isinstance(found, Refusal) else found.rows == 96
     assert isinstance(read_mammogram(with_frame(b"junk" * 50, RLE), ReadOptions()), Refusal)
+
+
+def test_a_frame_that_kills_its_decoder_is_a_verdict_and_the_next_is_read():
+    answer = read_mammogram(REFERENCE / "aborts_gdcm.bin")
+    assert isinstance(answer, Refusal)
+    assert answer.code is Verdict.DAMAGED_PIXELS
+    assert "died" in answer.message
+    np.testing.assert_array_equal(read(REFERENCE / "jpegls_u12.dcm").stored, breast())
+
+
+def test_a_decoder_that_takes_too_long_is_ended(monkeypatch):
+    read(REFERENCE / "jpegls_u12.dcm")
+    apart._helper.process.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(apart, "LONGEST_SECONDS", 0.3)
+    answer = read_mammogram(REFERENCE / "jpegls_u12.dcm")
+    assert isinstance(answer, Refusal)
+    assert "took too long" in answer.message
+    monkeypatch.undo()
+    np.testing.assert_array_equal(read(REFERENCE / "jpegls_u12.dcm").stored, breast())
+
+
+def test_threads_share_the_decoder():
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(read, [REFERENCE / f"{name}_u12.dcm" for name in ("jpegls", "jpeg_lossless_sv1")] * 6))
+    for answer in answers:
+        np.testing.assert_array_equal(answer.stored, breast())

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.data import get_testdata_files
 
 from microcalc.intake.dicom import Mammogram, Refusal, Verdict, read_header, read_mammogram
 
-FILES = [Path(name) for name in sorted(get_testdata_files()) if Path(name).is_file()]
+FILES = [path for path in sorted((Path(pydicom.__file__).parent / "data/test_files").rglob("*")) if path.is_file()]
 EXPECTED = {
     "CT_small.dcm": Verdict.NOT_MAMMOGRAPHY,
     "SC_rgb_rle_2frame.dcm": Verdict.NOT_MAMMOGRAPHY,

@@ -43,6 +43,7 @@ from microcalc.intake.dicom import (
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 MiB = 1 << 20
+NO_IMAGE = {"Rows": None, "Columns": None, "BitsAllocated": None, "PixelData": None}
 
 
 def refused(source, options=None) -> Refusal:
@@ -102,7 +103,9 @@ def test_every_verdict_has_its_meaning():
     [
         ({"Modality": "CT"}, Verdict.NOT_MAMMOGRAPHY),
         ({"Modality": "DX", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.1"}, Verdict.NOT_MAMMOGRAPHY),
-        ({"Rows": None, "Columns": None, "BitsAllocated": None, "PixelData": None}, Verdict.NOT_AN_IMAGE),
+        ({**NO_IMAGE, "SOPClassUID": "1.2.840.10008.5.1.4.1.1.11.1"}, Verdict.NOT_AN_IMAGE),
+        ({**NO_IMAGE, "Modality": "SR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.50"}, Verdict.NOT_AN_IMAGE),
+        (NO_IMAGE, Verdict.DAMAGED_HEADER),
         ({"SOPClassUID": TOMOSYNTHESIS, "NumberOfFrames": 40}, Verdict.TOMOSYNTHESIS),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.13.1.4"}, Verdict.TOMOSYNTHESIS),
         ({"ImageType": ["DERIVED", "PRIMARY", "TOMOSYNTHESIS"]}, Verdict.TOMOSYNTHESIS),

@@ -1,7 +1,7 @@
 """From the bytes of a frame to stored values: the readers of each family of transfer syntaxes.
 
-RLE and JPEG 2000 go straight to their codecs, the others through pydicom's decoders, or straight to GDCM where
-pydicom does not ask it.
+RLE and JPEG 2000 go straight to their codecs, which keep their heads with damaged frames; JPEG and JPEG-LS to a process
+of their own (`microcalc.intake.dicom.apart`).
 """
 
 from collections.abc import Callable, Mapping
@@ -10,8 +10,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from microcalc.intake.dicom.apart import decode_apart
 from microcalc.intake.dicom.codestream import J2K_START, SEARCHED
-from microcalc.intake.dicom.library import Rejected, codec, pydicom_module
+from microcalc.intake.dicom.library import Rejected, codec
 from microcalc.intake.dicom.pixel_format import PixelFormat
 from microcalc.intake.dicom.syntaxes import JPEG_EXTENDED, Family
 from microcalc.intake.dicom.verdicts import Verdict
@@ -60,7 +61,7 @@ def _only_stored_bits(values: Stored, form: PixelFormat) -> Stored:
 def _rle(frame: bytes, form: PixelFormat, uid: str) -> Stored:
     rle = codec("rle.rle")
     if rle is None:
-        return _by_pydicom(frame, form, uid)
+        return _fitted(decode_apart(frame, form, uid), form)
     try:
         plain = rle.decode_frame(frame, form.rows * form.cols, form.allocated, "<")
     except BaseException as error:
@@ -79,54 +80,10 @@ def _jpeg2000(frame: bytes, form: PixelFormat, _uid: str) -> Stored:
 
 
 def _jpeg(frame: bytes, form: PixelFormat, uid: str) -> Stored:
-    if uid == JPEG_EXTENDED and form.allocated == 16:
-        return _by_gdcm(frame, form, uid)  # pydicom does not ask it for more than 8 bits, though it can
-    return _by_pydicom(frame, form, uid)
-
-
-def _by_gdcm(frame: bytes, form: PixelFormat, uid: str) -> Stored:
-    gdcm = codec("gdcm")
-    if gdcm is None:
+    if uid == JPEG_EXTENDED and form.allocated == 16 and codec("gdcm") is None:
         words = "JPEG Extended with more than 8 bits is decoded by the package python-gdcm, which is not installed"
         raise Rejected(Verdict.CODEC_MISSING, f"{words}: pip install python-gdcm")
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(frame)
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((form.cols, form.rows, 1))
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2))
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(uid)))
-    image.SetPixelFormat(gdcm.PixelFormat(1, form.allocated, form.stored, form.stored - 1, int(form.signed)))
-    image.SetDataElement(element)
-    plain = image.GetBuffer().encode("utf-8", "surrogateescape")
-    if len(plain) != form.bytes:
-        raise ValueError(f"the codec gave {len(plain)} bytes; the header asks for {form.bytes}")
-    return of_bytes(plain, form, little_endian=True)
-
-
-def _by_pydicom(frame: bytes, form: PixelFormat, uid: str) -> Stored:
-    decoder = pydicom_module("pydicom.pixels").get_decoder(uid)
-    item = b"\xfe\xff\x00\xe0" + bytes(4) + b"\xfe\xff\x00\xe0" + (len(frame) + len(frame) % 2).to_bytes(4, "little")
-    values, _ = decoder.as_array(
-        item + frame + bytes(len(frame) % 2),
-        raw=True,
-        index=0,
-        rows=form.rows,
-        columns=form.cols,
-        samples_per_pixel=1,
-        photometric_interpretation="MONOCHROME2",
-        bits_allocated=form.allocated,
-        bits_stored=form.stored,
-        pixel_representation=int(form.signed),
-        number_of_frames=1,
-        pixel_keyword="PixelData",
-        transfer_syntax_uid=pydicom_module("pydicom.uid").UID(uid),
-    )
-    return _fitted(values, form)
+    return _fitted(decode_apart(frame, form, uid), form)
 
 
 def _fitted(values: Stored, form: PixelFormat) -> Stored:

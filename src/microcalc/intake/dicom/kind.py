@@ -57,6 +57,8 @@ def _object(header: Header, facts: Facts, _options: ReadOptions) -> None:
         )
     if not (facts.rows or facts.columns or header.has("BitsAllocated")):
         kind = facts.sop_class_uid or "of no SOP class"
+        if kind.startswith(_CLASS + "1.") or kind in SECONDARY_CAPTURES | TOMOSYNTHESIS:
+            raise Rejected(Verdict.DAMAGED_HEADER, "an image must have rows and columns; the header ends without them")
         raise Rejected(Verdict.NOT_AN_IMAGE, f"a mammogram has rows and columns; this object ({kind}) has none")
     modality = header.word("Modality")
     if modality != "MG" and not (not modality and facts.sop_class_uid.startswith(_CLASS + "1.2")):
