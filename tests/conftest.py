@@ -13,6 +13,8 @@ from microcalc.learn.job import Job, StudyImages
 from microcalc.learn.machine import Machine
 from microcalc.protocol import Protocol, checked_protocol
 
+pytest_plugins = ("services",)
+
 torch.set_num_threads(1)  # several tests share the cores
 
 TINY = {

@@ -3,9 +3,16 @@
 ``MICROCALC_REQUIRE_SERVICES=1`` (set by CI) turns an absent program into a failure.
 """
 
+import base64
+import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,3 +51,135 @@ def dumped_report(path: Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+class Orthanc:
+    """An Orthanc of our own on loopback: it can be killed and started again on the same ports with the same data."""
+
+    TITLE = "TESTPACS"
+    USER, PASSWORD = "reader", "correct horse"
+
+    def __init__(self, folder: Path, *, our_title: str = "MICROCALC") -> None:
+        self.folder = folder
+        self.our_port = free_port()
+        self.http_port, self.dicom_port = free_port(), free_port()
+        self._program = program("Orthanc", package="orthanc")
+        self._running: subprocess.Popen[bytes] | None = None
+        if not DICOMWEB_PLUGIN.exists():
+            absent(f"{DICOMWEB_PLUGIN} is not there (Debian package orthanc-dicomweb)")
+        (folder / "orthanc.json").write_text(json.dumps(self._settings(our_title)))
+
+    @property
+    def url(self) -> str:
+        """Root of DICOMweb."""
+        return f"http://127.0.0.1:{self.http_port}/dicom-web"
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        with (self.folder / "log.txt").open("ab") as log:
+            self._running = subprocess.Popen([self._program, self.folder / "orthanc.json"], stdout=log, stderr=log)
+        until(self._answers, seconds=60, what="Orthanc to answer", process=self._running)
+
+    def kill(self) -> None:
+        """End at once, as in a power cut."""
+        if self._running is not None:
+            self._running.kill()
+            self._running.wait()
+            self._running = None
+
+    def pause(self) -> None:
+        """Hold still without closing a connection: a PACS that hangs."""
+        if self._running is not None:
+            self._running.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """After `pause`."""
+        if self._running is not None:
+            self._running.send_signal(signal.SIGCONT)
+
+    def get(self, path: str) -> object:
+        """Answer of Orthanc's own interface, as a second witness of what it holds."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}")
+        token = base64.b64encode(f"{self.USER}:{self.PASSWORD}".encode()).decode()
+        request.add_header("Authorization", f"Basic {token}")
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.loads(answer.read())
+
+    def held(self) -> dict[str, int]:
+        """How many instances of each SOP Instance UID it holds."""
+        uids = [entry["MainDicomTags"]["SOPInstanceUID"] for entry in self.get("/instances?expand")]  # type: ignore[attr-defined]
+        return {uid: uids.count(uid) for uid in uids}
+
+    def put(self, content: bytes) -> None:
+        """Give it a file."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}/instances", data=content, method="POST")
+        token = base64.b64encode(f"{self.USER}:{self.PASSWORD}".encode()).decode()
+        request.add_header("Authorization", f"Basic {token}")
+        urllib.request.urlopen(request, timeout=60).close()
+
+    def _answers(self) -> bool:
+        try:
+            self.get("/system")
+        except OSError:
+            return False
+        return is_listening(self.dicom_port)
+
+    def _settings(self, our_title: str) -> dict[str, object]:
+        return {
+            "Name": "tests",
+            "StorageDirectory": str(self.folder / "storage"),
+            "IndexDirectory": str(self.folder / "storage"),
+            "Plugins": [str(DICOMWEB_PLUGIN)],
+            "HttpBindAddresses": ["127.0.0.1"],
+            "HttpPort": self.http_port,
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": True,
+            "RegisteredUsers": {self.USER: self.PASSWORD},
+            "DicomAet": self.TITLE,
+            "DicomCheckCalledAet": True,
+            "DicomPort": self.dicom_port,
+            "DicomModalities": {"us": [our_title, "127.0.0.1", self.our_port]},
+            # It listens on all interfaces and cannot be told otherwise; strangers are turned away.
+            "DicomCheckModalityHost": True,
+            "DicomAlwaysAllowEcho": False,
+            "DicomAlwaysAllowStore": False,
+            "OverwriteInstances": False,
+            "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        }
+
+
+DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+
+
+def free_port() -> int:
+    """A port of loopback that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_listening(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def until(
+    done: Callable[[], bool], *, seconds: float, what: str, process: "subprocess.Popen[bytes] | None" = None
+) -> None:
+    """Wait until something holds; fail when it takes too long or the process has ended."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert process is None or process.poll() is None, f"waited for {what}, but the process has ended"
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def pacs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    """One Orthanc for all tests of a session; it knows us as MICROCALC on ``our_port``."""
+    server = Orthanc(tmp_path_factory.mktemp("orthanc"))
+    server.start()
+    yield server
+    server.kill()

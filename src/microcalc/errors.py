@@ -11,7 +11,8 @@
     ├── WeightsError                   3   ImageNet weights or network files missing, damaged, or of another shape
     ├── StudyError                     4   a study folder that does not fit what was asked
     ├── TrainingError                  5   training that came to nothing (a loss that is not a number)
-    └── MissingDependencyError         6   an optional package that is not installed
+    ├── MissingDependencyError         6   an optional package that is not installed
+    └── PacsError                      7   a PACS that cannot be reached, refuses, or answers nonsense
 
 A message says what must hold, what came, and the way out. Nothing else lives here.
 """
@@ -22,6 +23,7 @@ __all__ = [
     "InputError",
     "MicrocalcError",
     "MissingDependencyError",
+    "PacsError",
     "ProtocolError",
     "SplitError",
     "StatisticsError",
@@ -96,3 +98,9 @@ class MissingDependencyError(MicrocalcError):
     """An optional package is needed; the message holds the install line."""
 
     exit_code = 6
+
+
+class PacsError(MicrocalcError):
+    """A PACS cannot be reached, refuses, or answers what nobody can understand; trying again later may help."""
+
+    exit_code = 7

@@ -27,6 +27,7 @@ class _Commands(LazyGroup):
         "evaluate": ("microcalc.cli.evaluate", "evaluate"),
         "weights": ("microcalc.cli.weights", "app"),
         "serve": ("microcalc.cli.serve", "app"),
+        "pacs": ("microcalc.cli.pacs", "app"),
     }
 
 

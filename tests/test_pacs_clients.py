@@ -1,0 +1,169 @@
+"""Asking, fetching and sending against a real Orthanc, by DICOMweb and by DIMSE."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom import Dataset
+
+from digital_mammogram import digital_mammogram
+from microcalc.errors import PacsError
+from microcalc.intake.dicom import Mammogram, read_mammogram
+from microcalc.reader.pacs import PacsClient, PacsQuery
+from microcalc.reader.pacs_client import open_pacs
+from microcalc.reader.pacs_settings import checked_pacs_settings
+from report_readings import film_paths, finding, objects_of
+from services import Orthanc, free_port
+
+
+def settings_of(server: Orthanc, kind: str, **values: object) -> dict[str, object]:
+    if kind == "dicomweb":
+        return {
+            "kind": "dicomweb", "url": server.url, "user_env": "TEST_PACS_USER",
+            "password_env": "TEST_PACS_PASSWORD", **values,
+        }  # fmt: skip
+    listen = {"port": server.our_port, "title": "MICROCALC", "accept_titles": [server.TITLE]}
+    return {
+        "kind": "dimse", "host": "127.0.0.1", "port": server.dicom_port, "title": server.TITLE, "retrieve": kind,
+        "listen": listen, **values,
+    }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_PACS_USER", Orthanc.USER)
+    monkeypatch.setenv("TEST_PACS_PASSWORD", Orthanc.PASSWORD)
+
+
+def client_of(server: Orthanc, kind: str, **values: object) -> PacsClient:
+    return open_pacs(checked_pacs_settings(settings_of(server, kind, **values), source="test"))
+
+
+@pytest.fixture(params=["dicomweb", "get", "move"])
+def client(request: pytest.FixtureRequest, filled: Orthanc) -> PacsClient:
+    """The same PACS by DICOMweb, by DIMSE with C-GET and by DIMSE with C-MOVE."""
+    return client_of(filled, request.param)
+
+
+DIGITAL = digital_mammogram()
+
+
+@pytest.fixture(scope="session")
+def filled(pacs_server: Orthanc) -> Orthanc:
+    """With a digital mammogram and two films."""
+    buffer = io.BytesIO()
+    DIGITAL.save_as(buffer, enforce_file_format=True)
+    pacs_server.put(buffer.getvalue())
+    for path in film_paths()[:2]:
+        pacs_server.put(path.read_bytes())
+    return pacs_server
+
+
+def test_it_answers(client: PacsClient):
+    assert "answers" in client.echo()
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        (PacsQuery(patient_id="P1"), ["Müller^Ottilie"]),
+        (PacsQuery(patient_id="P*"), ["Müller^Ottilie"]),
+        (PacsQuery(patient_name="Müller*"), ["Müller^Ottilie"]),
+        (PacsQuery(patient_name="Müll?r^Ott*"), ["Müller^Ottilie"]),
+        (
+            PacsQuery(patient_name="Mass-Test_P_00173_LEFT_*"),
+            ["Mass-Test_P_00173_LEFT_CC", "Mass-Test_P_00173_LEFT_MLO"],
+        ),
+        (PacsQuery(patient_name="Nobody*"), []),
+        (PacsQuery(date="20190101-20191231"), ["Müller^Ottilie"]),
+        (PacsQuery(date="-20180101", modality="MG"), ["Mass-Test_P_00173_LEFT_CC", "Mass-Test_P_00173_LEFT_MLO"]),
+        (PacsQuery(study_uid=str(DIGITAL.StudyInstanceUID)), ["Müller^Ottilie"]),
+        (PacsQuery(accession="A77"), ["Müller^Ottilie"]),
+        (PacsQuery(patient_id="P1", modality="CT"), []),
+    ],
+    ids=str,
+)
+def test_a_query_finds_what_was_asked_for(client: PacsClient, query: PacsQuery, names: list[str]):
+    assert sorted(study.patient_name for study in client.query(query)) == names
+
+
+def test_a_found_study_says_what_is_in_it(client: PacsClient):
+    (study,) = client.query(PacsQuery(patient_id="P1"))
+    assert (study.study_uid, study.date, study.modalities) == (DIGITAL.StudyInstanceUID, "20190304", ("MG",))
+    assert study.images == 1
+
+
+def test_fetched_images_have_the_pixels_that_were_put_there(client: PacsClient, tmp_path: Path):
+    original = pydicom.dcmread(film_paths()[0])
+    (path,) = client.fetch(original.StudyInstanceUID, tmp_path)
+    assert path.name == f"{original.SOPInstanceUID}.dcm"
+    got, wanted = read_mammogram(path), read_mammogram(film_paths()[0])
+    assert isinstance(got, Mammogram)
+    assert isinstance(wanted, Mammogram)
+    np.testing.assert_array_equal(got.stored, wanted.stored)
+    assert pydicom.dcmread(path).file_meta.TransferSyntaxUID == original.file_meta.TransferSyntaxUID
+
+
+def test_a_study_that_is_not_there_has_no_images(client: PacsClient, tmp_path: Path):
+    assert client.fetch("1.2.3.4.5", tmp_path) == []
+
+
+@pytest.mark.parametrize(("kind", "number"), [("dicomweb", 0), ("get", 1)])
+def test_a_report_is_stored_once_however_often_it_is_sent(filled: Orthanc, kind: str, number: int, tmp_path: Path):
+    client = client_of(filled, kind)
+    objects = objects_of(pydicom.dcmread(film_paths()[number]), finding(2000, 1000, reading_id=kind))
+    assert not client.holds(objects[0])
+    for _ in range(2):
+        assert [answer.accepted for answer in client.store(objects)] == [True] * 3
+    held = filled.held()
+    assert [held[made.SOPInstanceUID] for made in objects] == [1, 1, 1]
+    assert all(client.holds(made) for made in objects)
+    fetched = client.fetch(objects[0].StudyInstanceUID, tmp_path)
+    assert len(fetched) == 1  # the mammogram; a report is none
+
+
+@pytest.mark.parametrize("kind", ["dicomweb", "get"])
+def test_a_segmentation_is_stored(filled: Orthanc, kind: str):
+    client = client_of(filled, kind)
+    objects = objects_of(DIGITAL, finding(reading_id=f"segmentation {kind}"))
+    assert [answer.accepted for answer in client.store(objects)] == [True] * 3
+    found = filled.get(f"/studies/{orthanc_study(filled, DIGITAL)}/series")
+    kinds = {series["MainDicomTags"]["Modality"] for series in found}  # type: ignore[attr-defined]
+    assert kinds >= {"MG", "SR", "PR", "SEG"}
+
+
+def orthanc_study(server: Orthanc, source: Dataset) -> str:
+    for entry in server.get("/studies?expand"):  # type: ignore[attr-defined]
+        if entry["MainDicomTags"]["StudyInstanceUID"] == source.StudyInstanceUID:
+            return str(entry["ID"])
+    raise AssertionError("the study is not there")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a socket that pynetdicom forgets
+@pytest.mark.parametrize("kind", ["dicomweb", "get"])
+def test_a_pacs_that_is_not_there_is_said_to_be_not_there(kind: str, filled: Orthanc, tmp_path: Path):
+    port = free_port()
+    values = {"url": f"http://127.0.0.1:{port}/dicom-web"} if kind == "dicomweb" else {"port": port}
+    client = client_of(filled, kind, timeout_s=5, **values)
+    for ask in (
+        client.echo,
+        lambda: client.query(PacsQuery(patient_id="P1")),
+        lambda: client.fetch("1.2.3", tmp_path),
+        lambda: client.store([DIGITAL]),
+        lambda: client.holds(DIGITAL),
+    ):
+        with pytest.raises(PacsError, match="must be reachable"):
+            ask()
+
+
+def test_wrong_credentials_are_refused(filled: Orthanc, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TEST_PACS_PASSWORD", "guessed")
+    with pytest.raises(PacsError, match="refused with HTTP 401"):
+        client_of(filled, "dicomweb").query(PacsQuery(patient_id="P1"))
+
+
+def test_a_wrong_title_is_refused(filled: Orthanc):
+    with pytest.raises(PacsError, match=r"rejected the association .* AE titles"):
+        client_of(filled, "get", title="SOMEBODY").echo()
