@@ -49,8 +49,10 @@ def test_misspelled_headers_are_recognised_with_less_confidence():
 def test_cells_that_cannot_be_read_lower_the_confidence():
     good, bad = (guess_columns(pd.DataFrame({"side": cells}))[0] for cells in (["L", "R"], ["up", "down"]))
     assert good.confidence == 1.0
-    assert bad.confidence < SURE
+    assert bad.confidence == SURE  # an exact header is believed, and its words will be listed
     assert bad.unreadable == 1.0
+    inexact = guess_columns(pd.DataFrame({"breast side noted": ["up", "down"]}))[0]
+    assert inexact.confidence < SURE
 
 
 def test_headers_that_mean_nothing_are_left_aside():

@@ -181,6 +181,7 @@ def from_cbis_ddsm(plan: CbisPlan, out: Path, settings: HarvestSettings, *, prog
         left_out=left_out,
         remarks=[Verdict("CBIS-DDSM", True, code, words) for code, words in _remarks(plan)],
         reasons=REASONS,
+        published_names=True,
     )
     return harvest(gathered, out, settings, progress=progress)
 

@@ -147,7 +147,7 @@ FIELDS: Mapping[str, FieldKind] = {
     ),
     "pathology": _field(
         "histopathology",
-        "pathology | histopathology | histology | pathologic diagnosis | pathology "
+        "pathology | histopathology | histology | dx | final dx | pathologic dx | pathologic diagnosis | pathology "
         "result | final pathology | pathologic result | biopsy result | diagnosis | "
         "final diagnosis | 조직검사 | 조직검사결과 | 병리 | 병리결과 | 병리진단 | 조직진단 | 진단",
         _known(read_truth),

@@ -77,6 +77,7 @@ class Harvest:
         remarks: what a person must know of the source as a whole.
         reasons: code and words of the reasons, in the order of the flow diagram.
         record: further entries of ``cohort.json``.
+        published_names: lesions are named as published, which tells the patient; a key hides these names too.
     """
 
     source: str
@@ -86,6 +87,7 @@ class Harvest:
     remarks: Sequence[Verdict] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
     record: Mapping[str, object] = field(default_factory=dict)
+    published_names: bool = False
 
 
 def harvest(source: Harvest, out: Path, settings: HarvestSettings, *, progress: Progress | None = None) -> Cohort:
@@ -173,6 +175,8 @@ class _Basket:
     def put(self, roi: CutRoi) -> None:
         """Add one ROI."""
         row: dict[str, object] = {**roi.columns, **roi.lesion.row}
+        if self._names is not None:
+            row.pop("image_id", None)  # the published name holds the patient's
         patient = str(row["patient_id"])
         self._patients.append(patient)
         self._dates.append(str(row.get("exam_date", "")))
@@ -210,7 +214,10 @@ class _Basket:
         for verdict in (*source.remarks, *self._summed_remarks()):
             self._writer.reject(verdict)
         for lost in left_out:
-            self._writer.reject(Verdict(lost.source, False, lost.code, lost.message))
+            name = lost.source
+            if self._names is not None and source.published_names:
+                name = self._names.code("source", name)
+            self._writer.reject(Verdict(name, False, lost.code, lost.message))
 
     def _named(self, patient: str, row: Mapping[str, object]) -> dict[str, object]:
         """Columns that a key hides."""

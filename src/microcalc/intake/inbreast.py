@@ -201,6 +201,7 @@ def from_inbreast(
         left_out=[lost for _, lost in found if lost is not None],
         remarks=[Verdict("INbreast", True, "label-by-birads", words)],
         reasons=REASONS,
+        published_names=True,
     )
     return harvest(gathered, out, settings, progress=progress)
 
