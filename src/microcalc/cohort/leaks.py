@@ -29,28 +29,33 @@ def _patients(evidence: Evidence) -> Iterator[Finding]:
 
 def _studies(evidence: Evidence) -> Iterator[Finding]:
     """A study under two patient IDs: the same exam, so both may be one patient."""
-    yield from _shared(evidence, evidence.fact("study"), "study", "leak-study", "study-patients")
+    yield from _shared(evidence, evidence.fact("study"), ("study", "studies"), "leak-study", "study-patients")
 
 
 def _sources(evidence: Evidence) -> Iterator[Finding]:
-    yield from _shared(evidence, evidence.table["source_uid"], "source image", "leak-source", "source-patients")
+    yield from _shared(
+        evidence, evidence.table["source_uid"], ("source image", "source images"), "leak-source", "source-patients"
+    )
 
 
-def _shared(evidence: Evidence, of: pd.Series, noun: str, leak: str, patients: str) -> Iterator[Finding]:
+def _shared(evidence: Evidence, of: pd.Series, nouns: tuple[str, str], leak: str, patients: str) -> Iterator[Finding]:
+    """What is of one exam: found on two sides, or under two patients."""
     rows = evidence.table.assign(thing=of)[of != ""]
     leaking = patients_on_two_sides(rows["thing"], rows["split"])
     if leaking:
+        noun = nouns[len(leaking) > 1]
         yield error(
             leak,
-            f"the split column puts {count(leaking, noun)} on two sides: {some(leaking)}. Change it, or empty it and "
+            f"the split column puts {len(leaking)} {noun} on two sides: {some(leaking)}. Change it, or empty it and "
             "let microcalc split by patient",
         )
     holders = rows.groupby("thing")["patient_id"].nunique()
     several = [str(thing) for thing in holders.index[holders > 1]]
     if several:
+        noun = nouns[len(several) > 1]
         yield error(
             patients,
-            f"{count(several, noun)} of two patients: {some(several)}. They may be one patient under two IDs, whom a "
+            f"{len(several)} {noun} of two patients: {some(several)}. They may be one patient under two IDs, whom a "
             "split by patient would put on two sides; give all rows of a patient one ID",
         )
 

@@ -84,7 +84,10 @@ def fingerprint(small: Thumbnail) -> Fingerprint:
     """Low frequencies of a thumbnail by the cosine transform, whitened, as signed square roots."""
     cosines, weights = _cosines(), _weights()
     used = weights > 0
-    spectrum = (cosines @ _texture(_ranks(small), _COARSE) @ cosines.T)[used] * weights[used]
+    texture = _texture(_ranks(small), _COARSE)
+    if not _has_texture(texture):
+        return np.zeros(FINGERPRINT_LENGTH, dtype=np.float32)
+    spectrum = (cosines @ texture @ cosines.T)[used] * weights[used]
     return _unit(np.sign(spectrum) * np.sqrt(np.abs(spectrum)))
 
 
@@ -126,7 +129,11 @@ def _ranks(small: Thumbnail) -> Floats:
 def _prepared(ranks: Floats) -> Floats:
     """Fine texture, fading out at the edges, of mean 0 and length 1; all 0 where there is next to none."""
     fine = _texture(ranks, _FINE) * _fading()
-    return _unit(fine - fine.mean()) if np.sqrt(np.mean(fine * fine)) >= _LEAST_TEXTURE else np.zeros_like(fine)
+    return _unit(fine - fine.mean()) if _has_texture(fine) else np.zeros_like(fine)
+
+
+def _has_texture(numbers: Floats) -> bool:
+    return float(np.sqrt(np.mean(numbers * numbers))) >= _LEAST_TEXTURE
 
 
 def _texture(ranks: Floats, deviation: float) -> Floats:
@@ -139,8 +146,7 @@ def _texture(ranks: Floats, deviation: float) -> Floats:
 
 
 def _unit(numbers: Floats) -> Floats:
-    length = float(np.linalg.norm(numbers))
-    unit: Floats = numbers.astype(np.float32) / np.float32(length) if length > 1e-6 else np.zeros_like(numbers)
+    unit: Floats = (numbers / np.linalg.norm(numbers)).astype(np.float32)
     return unit
 
 
