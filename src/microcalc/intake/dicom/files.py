@@ -4,19 +4,15 @@ A codec is foreign code; a file that kills its process costs that process alone.
 in `microcalc.intake.dicom.reading`.
 """
 
-import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from itertools import chain, islice
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 from microcalc.intake.dicom.facts import Facts, ReadOptions, Refusal, as_record
 from microcalc.intake.dicom.library import pydicom_module
 from microcalc.intake.dicom.reading import inspect_file
 from microcalc.intake.dicom.verdicts import Verdict
+from microcalc.intake.workers import in_processes, process_count
 
 __all__ = ["Record", "dicom_files", "inspect_files", "record_of"]
 
@@ -25,9 +21,6 @@ Record = dict[str, object]
 
 _Place = tuple[int, int]
 """Device and inode of a folder."""
-
-AHEAD = 4
-"""Files handed out for each process beyond the one that it reads."""
 
 DEFAULT = ReadOptions()
 
@@ -99,14 +92,13 @@ def inspect_files(
         MissingDependencyError: pydicom is not installed.
     """
     pydicom_module("pydicom")
-    found = dicom_files(paths)
-    if processes == 1:
-        yield from (record_of(item, options) for item in found)
-        return
-    count = processes or len(
-        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    yield from in_processes(
+        partial(record_of, options=options),
+        dicom_files(paths),
+        processes=process_count(processes),
+        died=_died,
+        at_least=1,
     )
-    yield from _in_processes(found, options, count)
 
 
 def record_of(item: Path | Refusal, options: ReadOptions) -> Record:
@@ -114,42 +106,6 @@ def record_of(item: Path | Refusal, options: ReadOptions) -> Record:
     return as_record(item) if isinstance(item, Refusal) else inspect_file(item, options)
 
 
-def _in_processes(found: Iterator[Path | Refusal], options: ReadOptions, processes: int) -> Iterator[Record]:
-    """Hand files out, take verdicts in order; when a process dies, find out which file it was, and go on."""
-    while first := list(islice(found, 1)):
-        found = chain(first, found)
-        items: deque[Path | Refusal] = deque()
-        futures: deque[Future[Record]] = deque()
-        # Started anew rather than forked: a fork of a process with threads may hang.
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            try:
-                for item in found:
-                    items.append(item)
-                    futures.append(pool.submit(record_of, item, options))
-                    if len(futures) > AHEAD * processes:
-                        yield _next(items, futures)
-                while futures:
-                    yield _next(items, futures)
-            except BrokenProcessPool:
-                pool.shutdown(wait=False, cancel_futures=True)
-        yield from _one_by_one(items, options)
-
-
-def _next(items: deque[Path | Refusal], futures: deque[Future[Record]]) -> Record:
-    record = futures[0].result()
-    items.popleft()
-    futures.popleft()
-    return record
-
-
-def _one_by_one(items: Iterable[Path | Refusal], options: ReadOptions) -> Iterator[Record]:
-    """Each file in a process of its own, so that one that kills its process is known."""
-    for item in items:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            try:
-                yield pool.submit(record_of, item, options).result()
-            except BrokenProcessPool:
-                words = (
-                    "the process that read this file died, perhaps in a codec or for want of memory; it was left out"
-                )
-                yield as_record(Refusal(Verdict.READER_DIED, words, Facts(path=str(item))))
+def _died(item: Path | Refusal) -> Record:
+    words = "the process that read this file died, perhaps in a codec or for want of memory; it was left out"
+    return as_record(Refusal(Verdict.READER_DIED, words, Facts(path=str(item))))
