@@ -14,6 +14,7 @@ import pandas as pd
 
 from microcalc.cohort.table import Cohort, Verdict
 from microcalc.errors import InputError, TableError
+from microcalc.intake.column_fields import one_line
 from microcalc.intake.column_guess import SURE, guess_columns
 from microcalc.intake.column_map import ColumnMap, RuleColumn
 from microcalc.intake.from_dicom import harvest_of_join
@@ -159,7 +160,7 @@ def plan_cmmd(
     if boxes is None:
         raise InputError(_no_places(folder, breasts))
     index = ImageIndex(read_image_files(folder, processes=processes, progress=progress))
-    table = read_sheet(boxes)
+    table = read_sheet(boxes).rename(columns=one_line)
     guessed = {g.field: g.header for g in guess_columns(table) if g.field and g.confidence >= SURE}
     columns = {field: header for field, header in guessed.items() if field in _BOX_FIELDS}
     needed = [name for name in ("patient_id", "laterality") if name not in columns]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from microcalc.intake.terms import read_birads, read_day, read_laterality, read_truth, read_view, read_yes_no
 
-__all__ = ["FIELDS", "KEY_FIELDS", "PLACE_FIELDS", "RULE_FIELDS", "FieldKind"]
+__all__ = ["FIELDS", "KEY_FIELDS", "PLACE_FIELDS", "RULE_FIELDS", "FieldKind", "one_line"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ FIELDS: Mapping[str, FieldKind] = {
         "| 등록번호 | 병록번호 | 차트번호 | 환자 id",
     ),
     "exam_date": _field(
-        "day of the mammography",
+        "day of the mammography, as YYYY-MM-DD",
         "exam date | study date | date of exam | examination date | mammography date | "
         "mammogram date | mg date | acquisition date | date | 검사일 | 검사일자 | 촬영일 | 촬영일자 | "
         "유방촬영일",
@@ -185,7 +185,7 @@ FIELDS: Mapping[str, FieldKind] = {
     ),
     "symptoms": _field(
         "symptoms",
-        "symptoms | symptom | symptomatic | palpable | 증상",
+        "symptoms | symptom | symptomatic | sx | palpable | 증상",
         _YES_NO,
     ),
     "history": _field(
@@ -219,3 +219,8 @@ PLACE_FIELDS = (
     ("mask_file",),
 )
 """Sets of fields that say where a lesion is, the fullest first."""
+
+
+def one_line(header: object) -> str:
+    """A header as maps name it: line breaks and runs of blanks, as wide cells have them, become one blank."""
+    return " ".join(str(header).split())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from microcalc.errors import TableError
-from microcalc.intake.column_fields import FIELDS, RULE_FIELDS, FieldKind
+from microcalc.intake.column_fields import FIELDS, RULE_FIELDS, FieldKind, one_line
 from microcalc.intake.column_map import ColumnMap, RuleColumn
 from microcalc.intake.terms import is_empty
 
@@ -68,7 +68,7 @@ def guess_columns(table: pd.DataFrame) -> list[Guess]:
         table: cells as text, as `microcalc.intake.sheets.read_sheet` gives them.
     """
     candidates: list[tuple[float, int, str]] = []
-    cells = {str(name): _filled_cells(table[name]) for name in table.columns}
+    cells = {one_line(name): _filled_cells(table[name]) for name in table.columns}
     for place, header in enumerate(cells):
         for field, kind in FIELDS.items():
             confidence = _name_fit(header, kind) * (1 - _DOUBT * _unreadable(cells[header], kind))
@@ -109,7 +109,8 @@ def map_of_guesses(guesses: Sequence[Guess], *, source: str) -> ColumnMap:
     except ValueError as error:
         raise TableError(
             f"{source}: no map can be made of these headers alone: "
-            f"{'; '.join(_reasons(error))}. Rename the columns, or write the map by hand (docs/your-images.md)"
+            f"{'; '.join(_reasons(error))}. The first line must hold the names of the columns, here "
+            f"{[guess.header for guess in guesses][:8]}; rename them, or write the map by hand (docs/your-images.md)"
         ) from error
 
 

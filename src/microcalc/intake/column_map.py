@@ -15,7 +15,7 @@ from microcalc.intake.column_fields import FIELDS, KEY_FIELDS, PLACE_FIELDS, RUL
 
 __all__ = ["ColumnMap", "RuleColumn", "column_map_yaml", "read_column_map"]
 
-_MEANINGS = ("pathology", "laterality", "view", "birads", "split")
+_MEANINGS = ("exam_date", "laterality", "view", "pathology", "label", "birads", "split")
 
 
 class RuleColumn(BaseModel):
@@ -48,7 +48,7 @@ class ColumnMap(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    columns: dict[str, str] = Field(min_length=1)
+    columns: dict[str, str] = {}
     rules: dict[str, RuleColumn] = {}
     words: dict[str, dict[str, str]] = {}
     implants: Literal["leave_out", "keep"] = "leave_out"

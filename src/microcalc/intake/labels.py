@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from microcalc.errors import ImageError, TableError
-from microcalc.intake.column_fields import FIELDS, PLACE_FIELDS
+from microcalc.intake.column_fields import FIELDS, PLACE_FIELDS, one_line
 from microcalc.intake.column_map import ColumnMap
 from microcalc.intake.crop import Box
 from microcalc.intake.rules import PAPER_REASONS, Rule, UnknownWordError, first_rule, rules_of
@@ -133,6 +133,7 @@ def label_rows(table: pd.DataFrame, column_map: ColumnMap, *, source: str) -> li
     Raises:
         TableError: it lacks a column of the map.
     """
+    table = table.rename(columns=one_line)
     mapped = {**column_map.columns, **{code: rule.column for code, rule in column_map.rules.items()}}
     missing = [f"{header!r} ({name})" for name, header in mapped.items() if header not in table.columns]
     if missing:
@@ -166,7 +167,7 @@ class _Reader:
             rule = NO_HISTOPATHOLOGY
         box, mask = self._place()
         values = self._values(key, truth)
-        if not key.is_enough:
+        if not key.is_enough and not self._faults:
             self._fault("no-key", "the row must name its mammogram; the columns that could are empty")
         return LabelRow(self._number, key, box, mask, values, rule, tuple(self._faults), tuple(self._unknown))
 

@@ -26,6 +26,8 @@ def read_sheet(path: Path, *, sheet: str | None = None) -> pd.DataFrame:
     Raises:
         TableError: the file cannot be read, is empty, or names a column twice.
     """
+    if path.suffix.casefold() == ".xls":
+        raise TableError(f"{path}: a workbook must be XLSX; this is the older XLS. Save it as XLSX or as CSV UTF-8")
     table = _workbook(path, sheet) if path.suffix.casefold() in _WORKBOOKS else _csv(path)
     table.columns = pd.Index([str(name).strip() for name in table.columns])
     twice = sorted(set(table.columns[table.columns.duplicated()]))
