@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from cohort_samples import cohort, encode_sample, names_in
+from cohort_samples import cohort, encode_sample, names_in, table
 from microcalc import RESEARCH_USE
 from microcalc.cli import cohort as commands
 from microcalc.errors import CohortError, InputError, ProtocolError
@@ -121,6 +121,16 @@ def test_check_writes_its_findings_as_json(tmp_path: Path) -> None:
     assert out.exit_code == 1
     assert out.output.endswith(f"made:\n  {tmp_path / 'found.json'}\n")
     assert json.loads((tmp_path / "found.json").read_text())["findings"][0]["code"] == "missing-image"
+
+
+def test_check_shows_what_else_tells_the_label(tmp_path: Path) -> None:
+    rows = table([f"p{k}" for k in range(40)], [0, 1] * 20, site=["North", "South"] * 20)
+    out = run("check", cohort(tmp_path / "c", rows).folder, "--quick")
+    assert out.exit_code == 1
+    lines = [line.split() for line in out.output.splitlines()]
+    head = lines.index(["groups", "AUC", "by", "chance", "p"])
+    assert lines[head + 1][:3] == ["site", "2", "1.00"]
+    assert lines[head + 1][-1] == "<0.001"
 
 
 def test_check_of_nothing_is_an_error(tmp_path: Path) -> None:

@@ -152,6 +152,9 @@ def _show(audit: Audit) -> None:
     for title, counts in (("set", audit.by_split), ("class", audit.by_class), ("view", audit.by_view)):
         if len(counts):
             typer.echo("\n" + _aligned(title, counts))
+    if audit.confounders:
+        typer.echo("\nhow well what is no disease tells the label of a patient (AUC; 0.5: not at all)")
+        typer.echo(_confounder_table(audit))
     typer.echo("")
     for finding in audit.findings:
         word = typer.style(finding.severity.value, fg=_COLOURS[finding.severity], bold=True)
@@ -162,6 +165,17 @@ def _show(audit: Audit) -> None:
     else:
         verdict = "look at the warnings before you use it" if warnings else "nothing is wrong with this cohort"
     typer.echo(f"errors: {errors}, warnings: {warnings}; {verdict}")
+
+
+def _confounder_table(audit: Audit) -> str:
+    things = audit.confounders
+    rows = {
+        "groups": [str(len(thing.groups)) for thing in things],
+        "AUC": [f"{thing.auc:.2f}" for thing in things],
+        "by chance": [f"{thing.by_chance:.2f}" for thing in things],
+        "p": ["<0.001" if thing.p < 0.001 else f"{thing.p:.3f}" for thing in things],
+    }
+    return pd.DataFrame(rows, index=[thing.name for thing in things]).to_string()
 
 
 def _aligned(title: str, counts: pd.DataFrame) -> str:

@@ -3,7 +3,7 @@
 Reading lives in `microcalc.cohort.evidence`, the single checks in `microcalc.cohort.checks`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -76,6 +76,7 @@ def check_cohort(
     contents: bool = True,
     progress: Callable[[int, int], None] | None = None,
     more: Iterable[Check] = (),
+    split: Sequence[str] | None = None,
 ) -> Audit:
     """Check a cohort folder and count what it holds. Never raises on a bad cohort.
 
@@ -84,8 +85,11 @@ def check_cohort(
         contents: read every image; False looks at the table, the record and the names of the files only.
         progress: called with the images done and all of them, while the images are read.
         more: further checks, such as those of `microcalc.cohort.disclosure`.
+        split: set of each row, by which leaks are judged; None: the table's own.
     """
     evidence, findings = gather_evidence(folder, contents=contents, progress=progress)
+    if split is not None and len(split) == len(evidence.table):
+        evidence.table = evidence.table.assign(split=list(split))
     table = evidence.table if len(evidence.table) else _NO_ROWS
     if len(table):
         findings += [finding for check in (*CHECKS, *more) for finding in guarded(check, evidence)]

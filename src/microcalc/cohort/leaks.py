@@ -140,9 +140,15 @@ def _twin_finding(differing: str, groups: list[str], *, near: bool) -> Finding:
     alike = "that show the same (but for window, scale, coding or a shift)" if near else "with identical pixels"
     start = f"{count(groups, 'group')} of images {alike}"
     if differing == "label":
-        return error(f"{prefix}duplicate-labels", f"{start} and different labels: {some(groups)}")
+        return error(
+            f"{prefix}duplicate-labels",
+            f"{start} and different labels: {some(groups)}. Find out which label is right, and keep one of each group",
+        )
     if differing == "split":
-        return error(f"{prefix}duplicate-leak", f"{start} on two sides of the split: {some(groups)}")
+        return error(
+            f"{prefix}duplicate-leak",
+            f"{start} on two sides of the split: {some(groups)}. Keep one of each group, or give them one patient_id",
+        )
     if differing == "patient_id":
         return warning(
             f"{prefix}duplicate-patients", f"{start} and different patients: {some(groups)}; sets may share them"
