@@ -179,6 +179,8 @@ def run(
         token_login=is_loopback(host) and not proxy.trusted, owner=getpass.getuser(),
         https=bool(certificate or proxy.trusted), proxy=proxy, blind=blind, watch=watch, runtime=runtime,
     )  # fmt: skip
+    if watch is not None and not watch.is_dir():
+        raise InputError(f"{watch}: a watched folder must be there; it is not. Make it, or name another")
     if (certificate is None) != (key is None):
         raise ProtocolError("a certificate must come with its key; give both --certificate and --key")
     with _listen(host, port) as listening:

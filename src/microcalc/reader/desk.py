@@ -84,7 +84,7 @@ def study_reader(study: Path, *, runtime: str) -> StudyReader:
     # These bring torch, which a room without a study does without.
     from microcalc.reader.reader import Reader  # noqa: PLC0415
 
-    reader = Reader.open(study, runtime=runtime)  # type: ignore[arg-type]
+    reader = Reader.open(study, runtime=runtime)
     opened = reader.study
     spacing = None if opened.trained is None else opened.trained.roi_spacing_mm
     facts = {

@@ -5,6 +5,7 @@ to get them.
 """
 
 import hashlib
+import re
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -33,6 +34,9 @@ CONTENT_TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 
+_NAME = re.compile(r"(?:[\w-]+/){0,4}[\w-][\w.-]{0,99}")
+"""Folders and a file; neither begins with a dot."""
+
 NO_PAGE = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>microcalc</title><h1>microcalc</h1>"
     f"<p>{RESEARCH_USE}</p><p>The server runs, but the page is not in this installation.</p></html>"
@@ -54,15 +58,21 @@ def page_routes(folder: Path = STATIC) -> APIRouter:
     @router.get("/{name:path}", include_in_schema=False)
     def part(name: str, request: Request) -> Response:
         """Something that the page loads."""
-        path = root / name if "\0" not in name else root
-        if name.startswith("api/") or path.suffix not in CONTENT_TYPES:
+        path = _inside(root, name)
+        if path is None:
             raise Problem(404, "there is no such thing here", "go to the worklist")
-        resolved = path.resolve()
-        if not resolved.is_relative_to(root) or not resolved.is_file():
-            raise Problem(404, "there is no such thing here", "go to the worklist")
-        return _given(request, resolved)
+        return _given(request, path)
 
     return router
+
+
+def _inside(root: Path, name: str) -> Path | None:
+    """File of a name if it is one of the page's; nothing for whatever else somebody asks for."""
+    if name.startswith("api/") or not _NAME.fullmatch(name):
+        return None
+    path = (root / name).resolve()
+    known = path.suffix in CONTENT_TYPES and path.is_relative_to(root) and path.is_file()
+    return path if known else None
 
 
 def _given(request: Request, path: Path) -> Response:

@@ -17,6 +17,7 @@ from microcalc.reader.settings import Settings
 from microcalc.reader.shelf import Shelf
 from microcalc.reader.store import Store, sqlite_url
 from microcalc.reader.vault import Vault
+from microcalc.reader.watch import Watcher
 
 __all__ = ["DATABASE", "LoginToken", "Room", "open_room", "open_store"]
 
@@ -53,6 +54,7 @@ class Room:
         store, vault, shelf, decoder: where things are kept, and how they come in.
         desk: where squares are read.
         lock: claim on the data folder.
+        watcher: of the watched folder, if there is one.
         guesses: slows down wrong passwords.
         token: of the one-time log-in.
         announce: tells the owner a new address.
@@ -65,6 +67,7 @@ class Room:
     shelf: Shelf
     desk: Desk
     lock: FileLock
+    watcher: Watcher | None = None
     guesses: GuessLimit = field(default_factory=GuessLimit)
     token: LoginToken = field(default_factory=LoginToken)
     announce: Callable[[str], None] = _silent
@@ -94,9 +97,13 @@ class Room:
     def start(self) -> None:
         """Begin what runs beside the requests."""
         self.desk.start()
+        if self.watcher is not None:
+            self.watcher.start()
 
     def close(self) -> None:
         """End processes, connections and the claim on the data folder."""
+        if self.watcher is not None:
+            self.watcher.close()
         self.desk.close()
         self.decoder.close()
         self.store.close()
@@ -138,4 +145,6 @@ def open_room(settings: Settings, *, reader: StudyReader | None = None) -> Room:
     decoder = Decoder(settings.decode_processes)
     shelf = Shelf(store, vault, decoder, settings.limits)
     desk = Desk(settings, store, vault, shelf, reader)
-    return Room(settings, store, vault, decoder, shelf, desk, lock)
+    watch = settings.watch
+    watcher = None if watch is None else Watcher(watch, settings.watch_seconds, store, shelf)
+    return Room(settings, store, vault, decoder, shelf, desk, lock, watcher)

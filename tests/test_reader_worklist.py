@@ -1,0 +1,92 @@
+"""The worklist: order, search, status; and what an exam shows."""
+
+import pytest
+
+from microcalc.reader.room import Room
+from reader_room import Guest, Rooms, StandIn, mammogram
+
+pytest_plugins = ("reader_room_fixtures",)
+
+
+@pytest.fixture
+def three(owner: Guest) -> Guest:
+    """Three exams of three years."""
+    owner.upload(
+        mammogram(1, study=1, StudyDate="20170305", PatientName="Alpha^Anna", AccessionNumber="ACC-1"),
+        mammogram(1, study=2, StudyDate="20190305", PatientName="Beta^Berta", SeriesDescription="100%_sure"),
+        mammogram(
+            1, study=3, StudyDate="20180305", PatientName="G\u00e4mma^\u00c9va", SpecificCharacterSet="ISO_IR 192"
+        ),
+    )
+    return owner
+
+
+def names(guest: Guest, **query: str) -> list[str]:
+    return [exam["patient_name"].split("^")[0] for exam in guest.http.get("/api/exams", params=query).json()]
+
+
+def test_the_newest_exam_comes_first(three: Guest):
+    assert names(three) == ["Beta", "G\u00e4mma", "Alpha"]
+    assert names(three, limit="1", offset="1") == ["G\u00e4mma"]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("anna", ["Alpha"]), ("P2", ["Beta"]), ("acc-1", ["Alpha"]), ("2018", ["G\u00e4mma"]),
+        ("2017 alpha", ["Alpha"]), ("2017 beta", []), ("%", ["Beta"]), ("_", ["Beta"]), ("' OR 1=1 --", []), ("\\", []),
+        ("", ["Beta", "G\u00e4mma", "Alpha"]),
+    ],
+)  # fmt: skip
+def test_search_finds_words_and_no_wildcards(three: Guest, words: str, found: list[str]):
+    assert names(three, search=words) == found
+
+
+def test_a_wrong_status_is_refused_with_the_words_that_are_right(owner: Guest):
+    answer = owner.http.get("/api/exams", params={"status": "lost"})
+    assert answer.status_code == 422
+    assert "'annotated'" in answer.json()["error"]
+    assert "lost" not in answer.json()["error"]
+
+
+def test_the_status_follows_what_was_done(rooms: Rooms):
+    room = rooms.open(reader=StandIn())
+    guest = rooms.guest(room).by_token()
+    image = guest.image()
+    mark = guest.mark(image)
+    assert guest.get("/api/exams?status=annotated")[0]["status"] == "annotated"
+    guest.post(f"/api/annotations/{mark['id']}/reading", {})
+    assert guest.get("/api/exams")[0]["status"] == "read"
+    assert guest.get("/api/exams?status=new") == []
+    guest.http.delete(f"/api/annotations/{mark['id']}")
+    assert guest.get("/api/exams")[0]["status"] == "new"
+
+
+def test_images_of_an_exam_stand_right_before_left_and_cc_before_mlo(owner: Guest):
+    for number, (side, view) in enumerate([("L", "MLO"), ("R", "MLO"), ("L", "CC"), ("R", "CC")]):
+        taken = owner.upload(mammogram(number, ImageLaterality=side, ViewPosition=view))[0]
+    images = owner.get(f"/api/exams/{taken['exam_id']}")["images"]
+    assert [(i["laterality"], i["view"]) for i in images] == [("R", "CC"), ("R", "MLO"), ("L", "CC"), ("L", "MLO")]
+
+
+def test_ids_are_random_and_what_is_guessed_is_not_found(owner: Guest, room: Room):
+    image = owner.image()
+    exam = owner.get("/api/exams")[0]["id"]
+    assert len(image) == len(exam) == 32
+    assert image != exam
+    for guess in ("1", "0" * 32, image[:-1] + ("0" if image[-1] != "0" else "1"), "1.2.3.4.1.1", "P1", "..", "%00"):
+        assert owner.http.get(f"/api/images/{guess}/pixels").status_code == 404, guess
+        assert owner.http.get(f"/api/exams/{guess}").status_code in (404, 200 if guess == ".." else 404), guess
+        assert owner.http.get(f"/api/readings/{guess}").status_code == 404, guess
+        assert owner.http.get(f"/api/annotations/{guess}/history").status_code == 404, guess
+
+
+def test_every_look_at_an_exam_or_image_is_in_the_log_without_names(owner: Guest):
+    image = owner.image(PatientName="Secret^Person", PatientID="S-Geheim")
+    exam = owner.get("/api/exams")[0]["id"]
+    owner.get(f"/api/exams/{exam}")
+    owner.http.get(f"/api/images/{image}/pixels")
+    entries = owner.get("/api/audit")["entries"]
+    assert [(e["action"], e["object_id"]) for e in entries][:3] == [("view", image), ("open", exam), ("upload", image)]
+    assert "Secret" not in str(entries)
+    assert "Geheim" not in str(entries)
