@@ -26,6 +26,7 @@ class _Commands(LazyGroup):
         "demo": ("microcalc.cli.study", "demo"),
         "evaluate": ("microcalc.cli.evaluate", "evaluate"),
         "weights": ("microcalc.cli.weights", "app"),
+        "read": ("microcalc.cli.read", "read"),
         "serve": ("microcalc.cli.serve", "app"),
         "pacs": ("microcalc.cli.pacs", "app"),
     }

@@ -109,10 +109,11 @@ def load_networks(study: FinishedStudy) -> dict[str, LoadedNetwork]:
     """Load and fold the networks of a study.
 
     Raises:
-        WeightsError: weights are missing or damaged.
+        WeightsError: weights are missing, damaged, or others than those of the study.
     """
     loaded = {}
     for name in study.networks:
+        study.check_weights(name)
         spec, model = network_spec(name), empty_network(name)
         load_network(study.weights(name), model)
         size = study.protocol.values_for(name).input_size or spec.input_size

@@ -3,12 +3,15 @@
 Nothing is computed here; what a study lacks is said with the way out.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from microcalc.errors import StudyError
-from microcalc.learn.train import BEST
+from microcalc.cohort.storage import sha256_of_file
+from microcalc.errors import StudyError, WeightsError
+from microcalc.learn.train import BEST, RECORD
 from microcalc.predictions import ScoreTable, read_predictions, score_table
 from microcalc.protocol import ENSEMBLE, Protocol, read_protocol
 from microcalc.study.folder import SCHEMA_VERSION, StudyFolder, read_json
@@ -62,6 +65,37 @@ class FinishedStudy:
     def weights(self, network: str) -> Path:
         """File of a network's weights."""
         return StudyFolder(self.path).network(self.run, network) / BEST
+
+    def check_weights(self, network: str) -> None:
+        """Make sure that a network's weights are those that the study chose, to the last bit.
+
+        Raises:
+            WeightsError: they are missing, or others.
+        """
+        path = self.weights(network)
+        wanted = self._digests[network]
+        try:
+            found = sha256_of_file(path)
+        except OSError as error:
+            raise WeightsError(f"{path}: the study's weights must be readable; {error.strerror or error}") from error
+        if found != wanted:
+            raise WeightsError(
+                f"{path}: the weights must be those that the study chose; the file was changed or damaged since. Copy "
+                "the study again from where it was made"
+            )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 that tells this run from all others: its weights, and the scores that cut-off and meaning rest on."""
+        parts = [self.run, *self._digests.values(), sha256_of_file(StudyFolder(self.path).predictions)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        """SHA-256 of each network's weights when it was trained."""
+        folder = StudyFolder(self.path)
+        records = {name: read_json(folder.network(self.run, name) / RECORD) for name in self.networks}
+        return {name: str(record.get("best_sha256", "")) for name, record in records.items()}
 
 
 def open_finished_study(path: Path, *, run: str | None = None) -> FinishedStudy:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from microcalc.cohort.images import ROI_SIDE, require_side
 from microcalc.errors import ImageError
-from microcalc.intake.crop import Scale, cut_roi
+from microcalc.intake.crop import Roi, Scale, cut_roi
 from microcalc.intake.dicom import Facts, Mammogram
 from microcalc.learn.gradcam import class_maps, heatmaps
 from microcalc.learn.inputs import GREY_MAXIMUM, network_input, prepare, reduced
@@ -36,7 +36,7 @@ from microcalc.reader.openvino_engine import OpenVinoEngine
 from microcalc.reader.reading import Heatmap, Meaning, Reading, ReadingWarning, RoiPlace, WarningCode
 from microcalc.vocabulary import MALIGNANT
 
-__all__ = ["Reader"]
+__all__ = ["Pixels", "Reader"]
 
 Pixels = NDArray[np.uint16]
 """(512, 512), 0 black to 65535 white."""
@@ -131,9 +131,17 @@ class Reader:
         """
         start = time.perf_counter()
         facts = mammogram.facts
-        roi = cut_roi(mammogram.plane, row, col, factor=self._scale.factor(facts.pixel_spacing_mm))
+        roi = self.square(mammogram, row, col)
         place = RoiPlace(roi.row, roi.col, ROI_SIDE * roi.factor, roi.padded)
         return self._read(roi.pixels, Case(facts, roi.padded, roi.factor), place, prevalence, start)
+
+    def square(self, mammogram: Mammogram, row: float, col: float) -> Roi:
+        """Cut the square that `read` looks at.
+
+        Raises:
+            ImageError: the point lies outside, or the study's ROIs have one spacing and the image's is not known.
+        """
+        return cut_roi(mammogram.plane, row, col, factor=self._scale.factor(mammogram.facts.pixel_spacing_mm))
 
     def read_roi(self, pixels: Pixels, facts: Facts | None = None, *, prevalence: float | None = None) -> Reading:
         """Read a square that is cut already.
