@@ -25,7 +25,9 @@ const number = (value) => (value === null || value === undefined ? "–" : value
 /** @param {any} pair */
 function pairTable(pair) {
   return h("section", {}, h("h3", {}, (pair.readers ?? []).join(" and ")),
-    h("p", {}, `${pair.matched ?? "–"} squares of both; mean overlap (intersection over union) ${number(pair.overlap)}`),
-    h("table", { class: "plain" }, h("thead", {}, h("tr", {}, ["Label", "Kappa", "Squares"].map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, Object.entries(pair.kappa ?? {}).map(([field, kappa]) => h("tr", {}, h("th", { scope: "row" }, plain(field)), h("td", {}, number(kappa?.value ?? kappa)), h("td", {}, kappa?.n ?? ""))))));
+    h("p", {}, `${pair.matched} squares of both, ${(pair.only ?? []).join(" and ")} of one alone; mean overlap (intersection over union) ${number(pair.overlap)}`),
+    h("table", { class: "plain" }, h("thead", {}, h("tr", {}, ["Label", "Kappa", "95 % limits", "Same word", "Squares"].map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, Object.entries(pair.kappa ?? {}).map(([field, kappa]) => h("tr", {}, h("th", { scope: "row" }, plain(field)),
+        h("td", { title: kappa.reason ?? "" }, kappa.value === null ? kappa.reason || "–" : number(kappa.value)), h("td", {}, kappa.low === null ? "–" : `${number(kappa.low)} to ${number(kappa.high)}`),
+        h("td", {}, kappa.observed === null ? "–" : `${Math.round(100 * kappa.observed)} %`), h("td", {}, kappa.n))))));
 }

@@ -5,20 +5,20 @@
  */
 
 /**
- * @typedef {{name: string, role: string, csrf?: string}} Me
- * @typedef {{name: string, networks: string[], roi_side: number, roi_mm: number|null, spacing_mm: number|null, cutoff: number,
- *   prevalence: number, research_use: string, version: string, calibrated: boolean}} Study
+ * @typedef {{name: string, role: string, csrf?: string, blind?: boolean, research_use?: string}} Me
+ * @typedef {{name: string, networks: string[], roi_side: number, roi_mm: number|null, spacing_mm: number|null, cutoff: number|null,
+ *   prevalence: number|null, research_use: string, version: string, calibrated: boolean}} Study
  * @typedef {{id: string, patient_id: string, patient_name?: string, date: string, status: string, images: number, description: string}} ExamRow
  * @typedef {{code: string, message: string}} Note
  * @typedef {{id: string, laterality: string, view: string, view_modifiers: string[], rows: number, columns: number,
  *   spacing_mm: number|null, magnification: number|null, accepted: boolean, code: string, message: string, notes: Note[], date: string}} ImageInfo
- * @typedef {Omit<ExamRow, "images"> & {images: ImageInfo[]}} ExamInfo
+ * @typedef {Omit<ExamRow, "images"> & {images: ImageInfo[], done?: boolean}} ExamInfo
  * @typedef {{row: number, col: number, side: number, lesion: string, pathology: string, birads: string, morphology: string,
  *   distribution: string, note: string}} Labels
  * @typedef {Labels & {id: string, image_id: string, reader: string, mine: boolean, revision: number, updated: string, reading_id?: string|null}} Annotation
- * @typedef {{value: number, low: number, high: number}} Estimate
- * @typedef {{id: string, networks: Record<string, number>, ensemble: number, calibrated: number|null, called: boolean, cutoff: number, chosen_on: string,
- *   meaning: {prevalence: number, sensitivity: Estimate, specificity: Estimate, ppv: Estimate, npv: Estimate},
+ * @typedef {{value: number|null, low: number|null, high: number|null}} Estimate
+ * @typedef {{id: string, networks: Record<string, number>, ensemble: number, calibrated: number|null, called: boolean, cutoff: number|null, chosen_on: string,
+ *   meaning: {prevalence: number, images: number, patients: number, confidence: number, sensitivity: Estimate, specificity: Estimate, ppv: Estimate, npv: Estimate},
  *   roi: {row: number, col: number, side: number, padded: boolean}, warnings: Note[], runtime: string, milliseconds: number}} Reading
  * @typedef {{id: string, kind: string, state: string, tries: number, next_try: string|null, last_error: string, reading_id?: string}} OutboxEntry
  */
@@ -111,6 +111,8 @@ export const api = {
   change: (id, labels) => json("PUT", `annotations/${safe(id)}`, labels),
   /** @param {string} id */
   remove: (id) => json("DELETE", `annotations/${safe(id)}`),
+  /** @param {string} exam @param {boolean} done @returns {Promise<{done: boolean, since: string|null}>} */
+  done: (exam, done) => json("POST", `exams/${safe(exam)}/done`, { done }),
   /** @param {string} id @returns {Promise<any[]>} */
   history: (id) => json("GET", `annotations/${safe(id)}/history`),
   /** @param {string} exam @returns {Promise<any>} */

@@ -71,18 +71,20 @@ export function announce(text, manner = "polite") {
 announce.timer = undefined;
 
 /**
- * A dialog over the page; Escape or the cross closes it, and the focus goes back to where it was.
+ * A dialog over the page; Escape or the cross closes it, unless it is fixed, and the focus goes back to where it was.
  * @param {string} title
  * @param {Node[]} content
- * @param {{wide?: boolean}} [options]
+ * @param {{wide?: boolean, fixed?: boolean}} [options]
+ * @returns {HTMLDialogElement}
  */
-export function dialog(title, content, { wide = false } = {}) {
-  const close = iconButton("close", "Close", "Esc", () => box.close());
+export function dialog(title, content, { wide = false, fixed = false } = {}) {
+  const close = fixed ? null : iconButton("close", "Close", "Esc", () => box.close());
   const box = h("dialog", { class: wide ? "dialog wide" : "dialog", "aria-labelledby": "dialog-title" },
     h("header", { class: "dialog-head" }, h("h2", { id: "dialog-title" }, title), close),
     h("div", { class: "dialog-body" }, content));
   box.addEventListener("close", () => box.remove());
-  box.addEventListener("click", (/** @type {MouseEvent} */ event) => { if (event.target === box) box.close(); });
+  box.addEventListener("cancel", (/** @type {Event} */ event) => { if (fixed) event.preventDefault(); });
+  box.addEventListener("click", (/** @type {MouseEvent} */ event) => { if (event.target === box && !fixed) box.close(); });
   document.body.append(box);
   box.showModal();
   return box;
@@ -94,11 +96,19 @@ export function plain(word) {
   return known[word] ?? word.replaceAll("_", " ");
 }
 
+/** A probability with two digits, never rounded to 0 or 1. @param {number|null|undefined} value @returns {string} */
+export function probability(value) {
+  if (value === null || value === undefined) return "–";
+  if (value > 0 && value < 0.005) return "< 0.01";
+  if (value < 1 && value >= 0.995) return "> 0.99";
+  return value.toFixed(2);
+}
+
 /** @param {string} moment ISO 8601 @returns {string} day and minute, in the reader's own time */
 export function clock(moment) {
   const date = new Date(moment);
   if (Number.isNaN(date.getTime())) return moment ?? "";
   const today = date.toDateString() === new Date().toDateString();
-  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   return today ? time : `${date.toLocaleDateString()} ${time}`;
 }

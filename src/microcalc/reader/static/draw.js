@@ -13,6 +13,7 @@ import { WHITE } from "./pixels.js";
  */
 
 /** Window that shows every grey. */
+/** @type {Readonly<Window>} */
 export const FULL = Object.freeze({ low: 0, width: WHITE, invert: false });
 
 /**
@@ -98,10 +99,24 @@ export class Painter {
     this.plane = null;
   }
 
+  /** Whether an image can be drawn in this way. */
+  fits() {
+    return true;
+  }
+
   /** @param {import("./pixels.js").Plane|null} plane */
   show(plane) {
     this.plane = plane;
     this.key = "";
+  }
+
+  /** The canvas has another size, and so is empty. */
+  changed() {
+    this.key = "";
+  }
+
+  close() {
+    this.show(null);
   }
 
   /** @param {View} view @param {Window} window */
@@ -166,6 +181,19 @@ export class Shader {
     gl.bindVertexArray(gl.createVertexArray());
   }
 
+  /** Whether an image can be drawn in this way. @param {import("./pixels.js").Plane} plane */
+  fits(plane) {
+    return Math.max(plane.rows, plane.columns) <= this.gl.getParameter(this.gl.MAX_TEXTURE_SIZE);
+  }
+
+  /** The canvas has another size; each frame is drawn anew anyhow. */
+  changed() {}
+
+  close() {
+    this.show(null);
+    this.gl.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+
   /** @param {import("./pixels.js").Plane|null} plane */
   show(plane) {
     for (const texture of this.textures.values()) this.gl.deleteTexture(texture);
@@ -224,18 +252,27 @@ function compiled(gl) {
   return program;
 }
 
+/** Names of renderers that use no graphics processor. */
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
+
+/** @param {WebGL2RenderingContext} gl @returns {string} */
+function rendererOf(gl) {
+  const names = gl.getExtension("WEBGL_debug_renderer_info");
+  return String(gl.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+}
+
 /**
- * The faster way of drawing that this browser has for images of this size. Software WebGL is slower than the 2D canvas and not taken,
- * unless the address asks for it (?draw=webgl2, for tests).
+ * The faster way of drawing that this browser has. WebGL without a graphics processor is slower than the 2D canvas and not taken, unless
+ * the address asks for it (?draw=webgl2).
  * @param {HTMLCanvasElement} canvas
- * @param {number} largest side of the images
  * @returns {Painter|Shader}
  */
-export function drawer(canvas, largest) {
+export function drawer(canvas) {
   const asked = new URLSearchParams(location.search).get("draw");
   if (asked === "2d") return new Painter(canvas);
   const gl = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: asked !== "webgl2" });
-  if (!gl || gl.getParameter(gl.MAX_TEXTURE_SIZE) < largest) return new Painter(canvas);
-  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  const fast = gl && (asked === "webgl2" || !SOFTWARE.test(rendererOf(gl)));
+  gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  if (!fast) return new Painter(canvas);
   return new Shader(canvas, /** @type {WebGL2RenderingContext} */ (canvas.getContext("webgl2", { alpha: false, antialias: false })));
 }

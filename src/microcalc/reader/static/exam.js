@@ -1,51 +1,46 @@
 /**
- * One exam: its images on the light box, its squares, their labels and readings. Puts the other modules together.
+ * One exam: its images on the light box, and beside them its squares, their labels and readings. Puts the other modules together.
  */
 import { agreementDialog } from "./agreement.js";
 import { api } from "./api.js";
-import { announce, h, icon, iconButton } from "./dom.js";
+import { announce, h, icon, iconButton, probability } from "./dom.js";
 import { nameOf } from "./hanging.js";
 import { labelForm, showHistory } from "./labels.js";
 import { Lightbox } from "./lightbox.js";
-import { heatmapOf, readingCard } from "./reading.js";
-import { drawGhost, drawHeat, drawSquare, gripAt, heatPicture, nextLesion, sideOn, squareAround } from "./roi.js";
-import { Saver } from "./saving.js";
+import { readingCard } from "./reading.js";
+import { Readings } from "./readings.js";
+import { drawGhost, drawHeat, drawSquare, gripAt, sideOn, squareAround } from "./roi.js";
+import { Squares } from "./squares.js";
 
 /**
  * @typedef {import("./api.js").Annotation} Annotation
- * @typedef {import("./api.js").Reading} Reading
+ * @typedef {import("./api.js").ImageInfo} ImageInfo
  * @typedef {import("./viewer.js").Pane} Pane
+ * @typedef {{me: import("./api.js").Me, study: import("./api.js").Study, pacs: boolean, over: (text: string) => void}} Room
  */
 
-const OUTBOX_MS = 2000;
-
 export class ExamPage {
-  /** @param {{me: import("./api.js").Me, study: import("./api.js").Study, pacs: boolean, over: (text: string) => void}} room @param {import("./api.js").ExamInfo} exam */
+  /** @param {Room} room @param {import("./api.js").ExamInfo} exam */
   constructor(room, exam) {
     this.room = room;
     this.exam = exam;
-    /** @type {Annotation[]} */
-    this.annotations = [];
-    /** @type {Annotation|null} */
-    this.chosen = null;
-    /** @type {Map<string, Saver>} */
-    this.savers = new Map();
-    /** @type {Map<string, Reading>} by annotation */
-    this.readings = new Map();
-    /** @type {Map<string, HTMLCanvasElement>} by reading and network */
-    this.pictures = new Map();
-    /** @type {{network: string|null, opacity: number}} */
-    this.heat = { network: null, opacity: 0.45 };
-    /** @type {import("./api.js").OutboxEntry[]} */
-    this.outbox = [];
-    /** @type {{start: Annotation, row: number, col: number}|null} */
+    /** Told when tools or the active image change. */
+    this.changed = () => {};
+    /** Where a dragged square was. @type {{row: number, col: number}|null} */
     this.dragged = null;
-    /** @type {Set<string>} annotations being read */
-    this.underWay = new Set();
+    /** @type {(() => void)|null} */
+    this.refreshForm = null;
+    this.squares = new Squares(exam, room.study, {
+      listed: () => this.redraw(),
+      moved: () => this.moved(),
+      saving: (saver) => { if (saver.state === "saved") this.drawList(); this.refreshForm?.(); },
+    });
+    this.readings = new Readings(room.pacs, () => { this.drawList(); this.drawResult(); this.light.repaint(); });
+    /** @type {Lightbox} */
     this.light = new Lightbox(exam.images, {
       click: (pane, row, col, force) => this.click(pane, row, col, force),
-      grip: (pane, x, y, reach) => (this.light.squares ? gripAt(pane, this.on(pane).filter((a) => a.mine !== false), x, y, reach)?.id ?? null : null),
-      drag: (pane, id, rows, cols, done) => this.drag(id, rows, cols, done),
+      grip: (pane, x, y, reach) => this.grip(pane, x, y, reach),
+      drag: (_, id, rows, cols, done) => this.drag(id, rows, cols, done),
       marks: (pane, context) => this.marks(pane, context),
       changed: () => this.lit(),
       over: room.over,
@@ -54,86 +49,64 @@ export class ExamPage {
     this.list = h("section", { class: "card", "aria-label": "Squares" });
     this.form = h("div");
     this.result = h("div");
-    this.notes = h("section", { class: "card notes", "aria-label": "Notes on the image" });
+    this.notes = h("section", { class: "card notes", "aria-label": "Remarks on the image", hidden: true });
     this.panel = h("aside", { class: "panel", "aria-label": "Squares, labels and reading" }, this.list, this.form, this.result, this.notes);
     this.element = h("main", { class: "exam" }, this.rail, this.light.element, this.panel);
   }
 
   async open() {
     const first = this.light.images.find((image) => image.accepted) ?? this.light.images[0];
+    const several = this.exam.images.filter((image) => image.accepted).length > 1;
     this.drawRail();
-    if (first) this.light.show(first, this.exam.images.filter((image) => image.accepted).length > 1 ? "views" : "one");
-    this.annotations = await api.annotations(this.exam.id);
-    this.redraw();
-    await Promise.all(this.annotations.map((annotation) => annotation.reading_id && api.reading(annotation.reading_id).then((reading) => this.readings.set(annotation.id, reading))));
-    await this.lookAtOutbox();
-    this.redraw();
+    if (first) this.light.show(first, several ? "views" : "one");
+    await this.squares.load();
+    await this.readings.load(this.squares.all);
   }
 
   close() {
-    clearTimeout(this.timer);
-    for (const saver of this.savers.values()) saver.flush();
+    for (const saver of this.squares.savers.values()) saver.flush();
+    this.readings.close();
     this.light.close();
-  }
-
-  get unsaved() {
-    return [...this.savers.values()].some((saver) => saver.unsaved);
-  }
-
-  /** Squares of a pane's image, the chosen one first. @param {Pane} pane */
-  on(pane) {
-    const here = this.annotations.filter((annotation) => annotation.image_id === pane.image?.id);
-    return here.sort((a, b) => Number(b === this.chosen) - Number(a === this.chosen));
-  }
-
-  /** @param {Annotation} annotation */
-  imageOf(annotation) {
-    return /** @type {import("./api.js").ImageInfo} */ (this.exam.images.find((image) => image.id === annotation.image_id));
-  }
-
-  /** @param {Annotation} annotation */
-  saver(annotation) {
-    const saver = this.savers.get(annotation.id) ?? new Saver(annotation, () => { this.formRefresh?.(); this.light.repaint(); if (saver.state === "saved") this.drawList(); });
-    this.savers.set(annotation.id, saver);
-    return saver;
   }
 
   /** @param {Pane} pane @param {CanvasRenderingContext2D} context */
   marks(pane, context) {
-    for (const annotation of this.on(pane)) {
-      const reading = this.readings.get(annotation.id), picture = reading && this.heat.network && this.pictures.get(`${reading.id}/${this.heat.network}`);
-      if (reading && picture && annotation === this.chosen) drawHeat(context, pane, { ...reading.roi }, picture, this.heat.opacity);
-    }
+    const { chosen } = this.squares;
+    const here = this.squares.on(pane.image);
+    const reading = this.readings.of(chosen);
+    const picture = chosen && here.includes(chosen) ? this.readings.picture(chosen) : null;
+    if (reading && picture?.width) drawHeat(context, pane, reading.roi, picture, this.readings.opacity);
     if (!this.light.squares) return;
-    for (const annotation of this.on(pane).reverse()) drawSquare(context, pane, annotation, annotation === this.chosen);
-    const { pointer } = pane;
-    if (pane.tool !== "mark" || !pointer || pane.gesture || !pane.image || pane.lensOn) return;
+    for (const annotation of here.reverse()) drawSquare(context, pane, annotation, annotation === chosen);
+    this.ghost(pane, context, here);
+  }
+
+  /** What a click would place. @param {Pane} pane @param {CanvasRenderingContext2D} context @param {Annotation[]} here */
+  ghost(pane, context, here) {
+    const { pointer, image } = pane;
+    if (pane.tool !== "mark" || !pointer || !image || pane.lensOn || pane.gestures.gesture?.moved) return;
     const { row, col } = pane.pixelAt(pointer.x, pointer.y);
-    if (pane.greyAt(row, col) !== null && !squareAround(this.on(pane), row, col)) drawGhost(context, pane, row, col, sideOn(this.room.study, pane.image));
+    if (pane.greyAt(row, col) !== null && !squareAround(here, row, col)) drawGhost(context, pane, row, col, sideOn(this.room.study, image));
+  }
+
+  /** @param {Pane} pane @param {number} x @param {number} y @param {number} reach */
+  grip(pane, x, y, reach) {
+    const own = this.squares.on(pane.image).filter((each) => each.mine);
+    return this.light.squares ? gripAt(pane, own, x, y, reach)?.id ?? null : null;
   }
 
   /** @param {Pane} pane @param {number} row @param {number} col @param {boolean} force */
   click(pane, row, col, force) {
-    const found = force || !this.light.squares ? null : squareAround(this.on(pane), row, col);
-    if (found) this.choose(found);
-    else if (pane.tool === "mark") this.place(pane, row, col);
-    else this.choose(null);
+    const found = force || !this.light.squares ? null : squareAround(this.squares.on(pane.image), row, col);
+    if (found || pane.tool !== "mark") this.squares.choose(found);
+    else this.place(pane, row, col);
   }
 
-  /** A new square. @param {Pane} pane @param {number} row @param {number} col */
-  async place(pane, row, col) {
-    const image = pane.image;
-    if (!image || pane.greyAt(row, col) === null) return;
-    const labels = { row, col, side: sideOn(this.room.study, image), lesion: nextLesion(this.annotations.map((a) => a.lesion)), pathology: "", birads: "", morphology: "", distribution: "", note: "" };
+  /** @param {Pane} pane @param {number} row @param {number} col */
+  place(pane, row, col) {
+    if (!pane.image || pane.greyAt(row, col) === null) return;
     this.light.squares = true;
-    try {
-      const annotation = { ...labels, mine: true, ...(await api.annotate(image.id, labels)), image_id: image.id };
-      this.annotations.push(annotation);
-      this.choose(annotation);
-      announce(`Square ${annotation.lesion} placed on ${nameOf(image)} and saved`);
-    } catch (error) {
-      announce(`The square was not saved. ${/** @type {Error} */ (error).message}`, "assertive");
-    }
+    this.squares.place(pane.image, row, col);
   }
 
   /** A square at the middle of the active pane, for those who use no mouse. */
@@ -143,246 +116,167 @@ export class ExamPage {
 
   /** @param {string} id @param {number} rows @param {number} cols since the press @param {boolean} done */
   drag(id, rows, cols, done) {
-    const annotation = this.annotations.find((each) => each.id === id);
+    const annotation = this.squares.all.find((each) => each.id === id);
     if (!annotation) return;
-    if (this.chosen !== annotation) this.choose(annotation);
-    this.dragged ??= { start: annotation, row: annotation.row, col: annotation.col };
-    this.moveTo(annotation, this.dragged.row + rows, this.dragged.col + cols, done);
+    if (this.squares.chosen !== annotation) this.squares.choose(annotation);
+    this.dragged ??= { row: annotation.row, col: annotation.col };
+    this.squares.moveTo(annotation, this.dragged.row + rows, this.dragged.col + cols, done);
     if (done) this.dragged = null;
   }
 
-  /** @param {Annotation} annotation @param {number} row @param {number} col @param {boolean} save */
-  moveTo(annotation, row, col, save) {
-    const image = this.imageOf(annotation), within = (/** @type {number} */ at, /** @type {number} */ size) => Math.min(size - 1, Math.max(0, Math.round(at)));
-    const place = { row: within(row, image.rows), col: within(col, image.columns) };
-    if (save) this.saver(annotation).change(place, 300);
-    else Object.assign(annotation, place);
-    this.formRefresh?.();
-    if (save) this.drawResult();
+  /** A square was moved: only what shows its place is drawn anew. */
+  moved() {
+    this.refreshForm?.();
+    const reading = this.readings.of(this.squares.chosen);
+    if (reading && !this.result.querySelector(".stale")) this.drawResult();
     this.light.repaint();
   }
 
-  /** Move the chosen square by image pixels. @param {number} rows @param {number} cols */
-  nudge(rows, cols) {
-    if (this.chosen && this.chosen.mine !== false) this.moveTo(this.chosen, this.chosen.row + rows, this.chosen.col + cols, true);
-  }
-
-  /** @param {Annotation|null} annotation @param {boolean} [look] bring it into view */
-  choose(annotation, look = false) {
-    if (this.chosen && this.chosen !== annotation) this.savers.get(this.chosen.id)?.flush();
-    this.chosen = annotation;
-    if (annotation && look) this.lookAt(annotation);
-    this.redraw();
-    if (annotation && this.heat.network) this.loadHeat();
-  }
-
-  /** @param {Annotation} annotation */
-  lookAt(annotation) {
+  /** Choose a square and bring it into view. @param {Annotation|null} annotation */
+  goTo(annotation) {
+    if (!annotation) return;
     const pane = this.light.panes.find((each) => each.image?.id === annotation.image_id);
-    if (!pane) this.light.show(this.imageOf(annotation));
-    else this.light.activate(pane);
+    if (pane) this.light.activate(pane);
+    else this.light.show(this.squares.imageOf(annotation));
+    this.squares.choose(annotation);
     this.light.act((each) => { if (!each.fitted) each.centre(annotation.row, annotation.col); });
   }
 
-  /** The next or previous square of the exam. @param {1|-1} step */
-  stepSquare(step) {
-    if (!this.annotations.length) return;
-    const at = this.chosen ? this.annotations.indexOf(this.chosen) + step : step > 0 ? 0 : -1;
-    this.choose(this.annotations[(at + this.annotations.length) % this.annotations.length], true);
-  }
-
-  async remove() {
-    const annotation = this.chosen;
-    if (!annotation || annotation.mine === false) return;
-    try {
-      await api.remove(annotation.id);
-      this.annotations = this.annotations.filter((each) => each !== annotation);
-      this.savers.delete(annotation.id);
-      this.choose(null);
-      announce(`Square ${annotation.lesion} removed; its history is kept`);
-    } catch (error) {
-      announce(/** @type {Error} */ (error).message, "assertive");
-    }
-  }
-
-  /** The same breast's lesion in another view that the chosen square may show too. */
-  get partner() {
-    const chosen = this.chosen;
-    if (!chosen || chosen.mine === false || this.annotations.some((each) => each !== chosen && each.lesion === chosen.lesion)) return null;
-    const side = this.imageOf(chosen).laterality;
-    const others = this.annotations.filter((each) => each.mine !== false && each.image_id !== chosen.image_id && this.imageOf(each).laterality === side
-      && !this.annotations.some((third) => third.lesion === each.lesion && third.image_id === chosen.image_id));
-    return others.at(-1) ?? null;
-  }
-
-  /** Join the chosen square to a lesion, or make it one of its own; empty labels are taken over. @param {string} lesion */
-  link(lesion) {
-    const chosen = this.chosen;
-    if (!chosen || chosen.mine === false) return;
-    const model = this.annotations.find((each) => each !== chosen && each.lesion === lesion);
-    /** @type {any} */
-    const change = { lesion: lesion || nextLesion(this.annotations.filter((each) => each !== chosen).map((each) => each.lesion)) };
-    for (const field of /** @type {const} */ (["pathology", "birads", "morphology", "distribution"])) if (model?.[field] && !chosen[field]) change[field] = model[field];
-    this.saver(chosen).change(change);
-    this.redraw();
-    announce(model ? `Linked to lesion ${lesion}` : `Lesion ${change.lesion} of its own`);
-  }
-
-  linkPartner() {
-    if (this.partner) this.link(this.partner.lesion);
-  }
-
   async read() {
-    const annotation = this.chosen;
-    if (!annotation || this.underWay.has(annotation.id)) return;
-    this.underWay.add(annotation.id);
-    this.drawResult();
-    try {
-      await this.savers.get(annotation.id)?.flush();
-      const reading = await api.read(annotation.id);
-      this.readings.set(annotation.id, reading);
-      announce(`Ensemble ${reading.ensemble.toFixed(2)}, ${reading.called ? "above" : "not above"} the cut-off`);
-      this.showHeat(this.heat.network ?? "ensemble");
-    } catch (error) {
-      announce(`Not read. ${/** @type {Error} */ (error).message}`, "assertive");
-    } finally {
-      this.underWay.delete(annotation.id);
-      this.redraw();
-      this.result.scrollIntoView({ block: "nearest" });
-    }
-  }
-
-  /** @param {string|null} network */
-  showHeat(network) {
-    this.heat.network = network;
-    this.loadHeat();
-    this.drawResult();
-  }
-
-  async loadHeat() {
-    const reading = this.chosen && this.readings.get(this.chosen.id), { network } = this.heat;
-    if (reading && network && !this.pictures.has(`${reading.id}/${network}`)) {
-      try {
-        this.pictures.set(`${reading.id}/${network}`, heatPicture(await heatmapOf(reading.id, network)));
-      } catch (error) {
-        announce(/** @type {Error} */ (error).message, "assertive");
-      }
-    }
-    this.light.repaint();
-  }
-
-  /** The next heatmap: none, ensemble, each network. @param {1|-1} step */
-  stepHeat(step) {
-    const reading = this.chosen && this.readings.get(this.chosen.id);
-    if (!reading) return;
-    const all = [null, "ensemble", ...Object.keys(reading.networks)];
-    this.showHeat(all[(all.indexOf(this.heat.network) + step + all.length) % all.length]);
-    announce(this.heat.network ? `Heatmap of ${this.heat.network}` : "No heatmap");
-  }
-
-  /** @param {number} opacity */
-  fade(opacity) {
-    this.heat.opacity = Math.min(1, Math.max(0, opacity));
-    this.light.repaint();
-  }
-
-  /** @param {number} value */
-  async setPrevalence(value) {
-    const annotation = this.chosen, reading = annotation && this.readings.get(annotation.id);
-    if (!annotation || !reading) return;
-    this.readings.set(annotation.id, await api.reading(reading.id, value));
-    this.drawResult();
-  }
-
-  async send() {
-    const reading = this.chosen && this.readings.get(this.chosen.id);
-    if (!reading) return;
-    try {
-      await api.send(reading.id);
-      await this.lookAtOutbox();
-    } catch (error) {
-      announce(/** @type {Error} */ (error).message, "assertive");
-    }
-    this.drawResult();
-  }
-
-  async lookAtOutbox() {
-    clearTimeout(this.timer);
-    if (!this.room.pacs) return;
-    this.outbox = await api.outbox().catch(() => this.outbox);
-    if (this.outbox.some((entry) => entry.state !== "sent" && entry.state !== "failed")) this.timer = setTimeout(() => this.lookAtOutbox().then(() => this.drawResult()), OUTBOX_MS);
+    const { chosen } = this.squares;
+    if (!chosen || !this.room.study.networks.length) return;
+    await this.readings.read(chosen, this.squares.saver(chosen));
+    this.result.querySelector(".reading")?.scrollIntoView({ block: "nearest" });
   }
 
   showHistory() {
-    if (this.chosen) showHistory(this.chosen);
+    if (this.squares.chosen) showHistory(this.squares.chosen);
   }
 
   showAgreement() {
     agreementDialog(this.exam.id);
   }
 
-  /** Which image is lit in the rail, and its notes. */
-  lit() {
-    for (const button of this.rail.querySelectorAll("button")) {
-      const shown = this.light.panes.some((pane) => pane.image?.id === button.dataset.id);
-      button.setAttribute("aria-current", String(this.light.image?.id === button.dataset.id));
-      button.classList.toggle("shown", shown);
+  /** Say that one has finished the exam, where readers are blind to each other; then others' squares may appear. */
+  async finish() {
+    try {
+      const answer = await api.done(this.exam.id, !this.exam.done);
+      this.exam.done = answer.done;
+      announce(answer.done ? "Exam finished" : "Exam open again");
+      await this.squares.load();
+      await this.readings.load(this.squares.all);
+    } catch (error) {
+      announce(/** @type {Error} */ (error).message, "assertive");
     }
-    const image = this.light.image;
-    this.notes.hidden = !image?.notes?.length;
-    if (image) this.notes.replaceChildren(h("h3", {}, "Notes on ", nameOf(image)), h("ul", { class: "notes-list" }, (image.notes ?? []).map((note) => h("li", {}, note.message))));
-    this.changed?.();
+  }
+
+  /** Which image is lit in the rail, and the remarks on it. */
+  lit() {
+    const { image } = this.light;
+    const shown = new Set(this.light.panes.map((pane) => pane.image?.id));
+    for (const button of this.rail.querySelectorAll("button")) {
+      button.setAttribute("aria-current", String(image?.id === button.dataset.id));
+      button.classList.toggle("shown", shown.has(button.dataset.id));
+    }
+    const notes = image?.notes ?? [];
+    this.notes.hidden = !notes.length;
+    if (image) this.notes.replaceChildren(h("h3", {}, "Remarks on ", nameOf(image)), h("ul", { class: "notes-list" }, notes.map((note) => h("li", {}, note.message))));
+    this.changed();
   }
 
   drawRail() {
-    this.rail.replaceChildren(...this.light.images.map((image) => h("button", { type: "button", class: image.accepted ? "thumb" : "thumb refused", dataset: { id: image.id }, title: image.accepted ? nameOf(image) : image.message,
-      "aria-label": image.accepted ? nameOf(image) : `${nameOf(image)}, refused: ${image.message}`, onclick: () => this.light.show(image) },
-    image.accepted ? h("img", { src: api.thumbnail(image.id), alt: "", loading: "lazy", draggable: false }) : h("span", { class: "no-image" }, icon("refused")),
-    h("span", { class: "thumb-name" }, nameOf(image)), h("span", { class: "count", dataset: { image: image.id } }))));
+    this.rail.replaceChildren(...this.light.images.map((image) => this.thumb(image)));
+  }
+
+  /** @param {ImageInfo} image */
+  thumb(image) {
+    const name = nameOf(image);
+    const picture = image.accepted
+      ? h("img", { src: api.thumbnail(image.id), alt: "", loading: "lazy", draggable: false })
+      : h("span", { class: "no-image" }, icon("refused"));
+    return h("button", {
+      type: "button", class: image.accepted ? "thumb" : "thumb refused", dataset: { id: image.id }, title: image.accepted ? name : image.message,
+      "aria-label": image.accepted ? name : `${name}, not shown: ${image.message}`, onclick: () => this.light.show(image),
+    }, picture, h("span", {}, name), h("span", { class: "count", dataset: { image: image.id } }));
   }
 
   drawList() {
-    const groups = new Map();
-    for (const annotation of this.annotations) groups.set(annotation.lesion, [...(groups.get(annotation.lesion) ?? []), annotation]);
-    const rows = [...groups].sort(([a], [b]) => a.localeCompare(b)).map(([lesion, squares]) => h("li", {}, h("span", { class: "letter" }, lesion), h("div", { class: "chips" }, squares.map((/** @type {Annotation} */ each) => this.chip(each)))));
-    const { partner } = this;
+    const { partner, all } = this.squares;
+    const owners = [...new Set(all.map((each) => (each.mine ? "" : each.reader)))].sort();
     this.list.replaceChildren(
-      h("header", { class: "card-head" }, h("h2", {}, "Squares"), iconButton("agreement", "Agreement of the readers", "G", () => this.showAgreement())),
-      rows.length ? h("ul", { class: "lesions" }, rows) : h("p", { class: "hint" }, "Click on the calcifications, or press Enter for a square in the middle of the view."),
-      ...(partner ? [h("button", { type: "button", class: "link", onclick: () => this.linkPartner() }, icon("link"), `Same lesion as ${partner.lesion} in ${nameOf(this.imageOf(partner))}?`, h("kbd", {}, "L"))] : []));
+      h("header", { class: "card-head" }, h("h2", {}, "Squares"), this.room.me.blind ? this.finishButton() : "", iconButton("agreement", "Agreement of the readers", "G", () => this.showAgreement())),
+      ...owners.map((owner) => this.lesions(owner)),
+      ...(all.length ? [] : [h("p", { class: "hint" }, "Click on the calcifications. Enter places a square in the middle of the view.")]),
+      ...(partner ? [h("button", { type: "button", class: "link", onclick: () => this.squares.linkPartner() }, icon("link"), `Same lesion as ${partner.lesion} in ${nameOf(this.squares.imageOf(partner))}?`, h("kbd", {}, "L"))] : []));
     for (const place of this.rail.querySelectorAll(".count")) {
-      const count = this.annotations.filter((each) => each.image_id === /** @type {HTMLElement} */ (place).dataset.image).length;
+      const count = this.squares.on(this.exam.images.find((image) => image.id === place.dataset.image) ?? null).length;
       place.textContent = count ? String(count) : "";
     }
   }
 
+  finishButton() {
+    return h("button", { type: "button", class: "quiet", onclick: () => this.finish() }, this.exam.done ? "Reopen the exam" : "Finish the exam");
+  }
+
+  /** The lesions of one reader, each with its squares. @param {string} owner empty: one's own */
+  lesions(owner) {
+    const squares = this.squares.all.filter((each) => (each.mine ? "" : each.reader) === owner);
+    const names = [...new Set(squares.map((each) => each.lesion))].sort();
+    const row = (/** @type {string} */ name) => h("li", {}, h("span", { class: "letter" }, name), h("div", { class: "chips" }, squares.filter((each) => each.lesion === name).map((each) => this.chip(each))));
+    return h("ul", { class: owner ? "lesions others" : "lesions", "aria-label": owner ? `Squares of ${owner}` : "Your squares" }, owner ? h("li", { class: "owner" }, owner) : null, names.map(row));
+  }
+
   /** @param {Annotation} annotation */
   chip(annotation) {
-    const reading = this.readings.get(annotation.id), name = nameOf(this.imageOf(annotation)), other = annotation.mine === false;
-    return h("button", { type: "button", class: other ? "chip other" : "chip", "aria-pressed": String(annotation === this.chosen), "aria-label": `Square ${annotation.lesion} on ${name}${other ? ` of ${annotation.reader}` : ""}${reading ? `, read ${reading.ensemble.toFixed(2)}` : ""}`,
-      onclick: () => this.choose(annotation, true) }, other ? `${name} · ${annotation.reader}` : name, reading && h("span", { class: reading.called ? "score-chip called" : "score-chip" }, reading.ensemble.toFixed(2)));
+    const reading = this.readings.of(annotation);
+    const name = nameOf(this.squares.imageOf(annotation));
+    const label = `Square ${annotation.lesion} on ${name}${annotation.mine ? "" : ` of ${annotation.reader}`}${reading ? `, read ${probability(reading.ensemble)}` : ""}`;
+    return h("button", { type: "button", class: "chip", "aria-pressed": String(annotation === this.squares.chosen), "aria-label": label, onclick: () => this.goTo(annotation) },
+      name, reading && h("span", { class: reading.called ? "score-chip called" : "score-chip" }, probability(reading.ensemble)));
   }
 
   drawForm() {
-    const annotation = this.chosen;
-    this.formRefresh = null;
-    if (!annotation) return this.form.replaceChildren();
-    const image = this.imageOf(annotation), lesions = this.annotations.filter((each) => each.mine !== false).map((each) => each.lesion);
-    const { element, refresh } = labelForm(annotation, image, nameOf(image), this.saver(annotation), { lesions, remove: () => this.remove(), linked: (lesion) => this.link(lesion) });
-    this.formRefresh = refresh;
+    const { chosen, mine } = this.squares;
+    this.refreshForm = null;
+    if (!chosen) return this.form.replaceChildren();
+    const image = this.squares.imageOf(chosen);
+    const { element, refresh } = labelForm(chosen, image, this.squares.saver(chosen), {
+      lesions: mine.map((each) => each.lesion),
+      remove: () => this.squares.remove(),
+      link: (lesion) => this.squares.link(lesion),
+    });
+    this.refreshForm = refresh;
     return this.form.replaceChildren(element);
   }
 
   drawResult() {
-    const annotation = this.chosen, reading = annotation && this.readings.get(annotation.id);
-    if (!annotation) return this.result.replaceChildren();
-    const busy = this.underWay.has(annotation.id), label = busy ? "Reading…" : reading ? "Read again" : "Read";
-    const button = h("button", { type: "button", class: reading ? "read again" : "read primary", disabled: busy || !this.room.study.networks?.length, onclick: () => this.read() }, icon("read"), label, h("kbd", {}, "R"));
-    if (!reading) return this.result.replaceChildren(button);
-    const stale = Math.round(reading.roi.row) !== Math.round(annotation.row) || Math.round(reading.roi.col) !== Math.round(annotation.col);
-    const card = readingCard(reading, { study: this.room.study, heat: this.heat, stale, showHeat: (network) => this.showHeat(network), fade: (opacity) => this.fade(opacity),
-      prevalence: (value) => this.setPrevalence(value), send: () => this.send(), sent: this.outbox.filter((entry) => entry.reading_id === reading.id), pacs: this.room.pacs });
-    return this.result.replaceChildren(button, card);
+    const { chosen } = this.squares;
+    if (!chosen) return this.result.replaceChildren();
+    const focused = this.result.contains(document.activeElement) ? document.activeElement?.getAttribute("data-focus") : null;
+    const reading = this.readings.of(chosen);
+    const stale = reading && (reading.roi.row !== Math.floor(chosen.row + 0.5) || reading.roi.col !== Math.floor(chosen.col + 0.5));
+    const card = reading && readingCard(reading, {
+      network: this.readings.network, opacity: this.readings.opacity, pacs: this.room.pacs, stale: Boolean(stale), sent: this.readings.sent(reading),
+      show: (network) => this.readings.show(network), fade: (opacity) => this.fade(opacity),
+      explain: (prevalence) => this.readings.explain(chosen, prevalence), send: () => this.readings.send(chosen),
+    });
+    this.result.replaceChildren(this.readButton(chosen, Boolean(reading)), ...(card ? [card] : []));
+    if (focused) this.result.querySelector(`[data-focus="${focused}"]`)?.focus({ preventScroll: true });
+    return undefined;
+  }
+
+  /** @param {Annotation} annotation @param {boolean} again */
+  readButton(annotation, again) {
+    const busy = this.readings.underWay.has(annotation.id);
+    const none = !this.room.study.networks.length;
+    return h("button", { type: "button", class: again ? "read again" : "read primary", disabled: busy || none, title: none ? "the server has no study" : "", dataset: { focus: "read" }, onclick: () => this.read() },
+      icon("read"), busy ? "Reading…" : again ? "Read again" : "Read", h("kbd", {}, "R"));
+  }
+
+  /** The slider's own change: nothing but the picture is drawn anew. @param {number} opacity */
+  fade(opacity) {
+    this.readings.opacity = opacity;
+    this.light.repaint();
   }
 
   redraw() {

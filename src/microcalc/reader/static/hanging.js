@@ -2,7 +2,12 @@
  * Hanging: which images lie side by side. Right breast on the left side of the screen, back to back; CC before MLO.
  */
 
-/** @typedef {import("./api.js").ImageInfo} ImageInfo */
+import { covered, sample } from "./draw.js";
+
+/**
+ * @typedef {import("./api.js").ImageInfo} ImageInfo
+ * @typedef {"one"|"views"|"breasts"|"four"} Layout
+ */
 
 /** @param {ImageInfo} image @returns {string} for instance "R CC" */
 export function nameOf(image) {
@@ -30,7 +35,7 @@ function find(images, side, view, first) {
 
 /**
  * The images of a layout, null where there is none.
- * @param {"one"|"views"|"breasts"|"four"} layout @param {ImageInfo[]} images @param {ImageInfo} active
+ * @param {Layout} layout @param {ImageInfo[]} images @param {ImageInfo} active
  * @returns {Array<ImageInfo|null>}
  */
 export function hang(layout, images, active) {
@@ -48,11 +53,29 @@ export function hang(layout, images, active) {
 
 /**
  * The edge of its pane that an image's chest wall belongs to: -1 left, 1 right, 0 the middle.
- * @param {"one"|"views"|"breasts"|"four"} layout @param {number} column of the pane
+ * @param {Layout} layout @param {number} column of the pane
  * @param {-1|1} wall where the chest wall lies in the image
  */
 export function edgeFor(layout, column, wall) {
   if (layout === "one") return 0;
   if (layout === "views") return wall;
   return column === 0 ? (wall > 0 ? 1 : 0) : wall < 0 ? -1 : 0;
+}
+
+/**
+ * Which edge the chest wall is on: the brighter of the two, since the breast lies there.
+ * @param {import("./pixels.js").Plane} plane
+ * @returns {-1|1}
+ */
+export function wallOf(plane) {
+  const side = 64;
+  const view = { scale: side / Math.max(plane.rows, plane.columns), x: 0, y: 0 };
+  const part = covered(plane, view, side, side);
+  const greys = sample(plane, view, part);
+  const edge = Math.max(1, Math.round(part.width / 8));
+  let balance = 0;
+  for (let row = 0; row < part.height; row++) {
+    for (let i = 0; i < edge; i++) balance += greys[row * part.width + i] - greys[(row + 1) * part.width - 1 - i];
+  }
+  return balance >= 0 ? -1 : 1;
 }

@@ -46,9 +46,9 @@ export function listen(table) {
 
 /** @param {Key[]} table */
 export function showKeys(table) {
-  const groups = [...new Set(table.map((key) => key.group))];
+  const groups = [...new Set(table.map((key) => key.group))].filter(Boolean);
   const letters = h("input", { type: "checkbox", checked: lettersOn(), onchange: () => localStorage.setItem(SETTING, letters.checked ? "on" : "off") });
-  const rows = (/** @type {string} */ group) => table.filter((key) => key.group === group).map((key) => h("div", {}, h("dt", {}, key.shown.split(" ").map((part) => h("kbd", {}, part))), h("dd", {}, key.what)));
+  const rows = (/** @type {string} */ group) => table.filter((key) => key.group === group).map((key) => h("div", {}, h("dt", {}, key.shown.split(" ").map((part) => (part === "+" && key.shown !== "+" ? "+" : h("kbd", {}, part)))), h("dd", {}, key.what)));
   dialog("Keys", [h("div", { class: "key-groups" }, groups.map((group) => h("section", {}, h("h3", {}, group), h("dl", { class: "keys" }, rows(group))))),
     h("label", { class: "check" }, letters, "Single letters and numbers act as keys")], { wide: true });
 }

@@ -3,11 +3,11 @@
  */
 import { h } from "./dom.js";
 import { FULL } from "./draw.js";
-import { edgeFor, hang, inOrder, nameOf } from "./hanging.js";
-import { Pane, wallOf } from "./viewer.js";
+import { edgeFor, hang, inOrder, nameOf, wallOf } from "./hanging.js";
+import { Pane } from "./viewer.js";
 
 /**
- * @typedef {"one"|"views"|"breasts"|"four"} Layout
+ * @typedef {import("./hanging.js").Layout} Layout
  * @typedef {import("./api.js").ImageInfo} ImageInfo
  * @typedef {Pick<import("./viewer.js").PaneEvents, "click"|"grip"|"drag"|"marks"> & {changed: () => void, over: (text: string) => void}} LightboxEvents
  */
@@ -41,7 +41,7 @@ export class Lightbox {
   /** @param {ImageInfo} image @param {Layout} [layout] */
   show(image, layout = this.layout) {
     this.layout = layout;
-    const wanted = hang(layout, this.images, image), [columns] = GRID[layout];
+    const wanted = hang(layout, this.images, image);
     this.element.dataset.layout = layout;
     while (this.panes.length > wanted.length) {
       const pane = /** @type {Pane} */ (this.panes.pop());
@@ -49,8 +49,10 @@ export class Lightbox {
       pane.element.remove();
     }
     while (this.panes.length < wanted.length) this.add();
-    wanted.forEach((each, index) => this.fill(this.panes[index], each, index % columns));
-    this.activate(this.panes[Math.max(0, wanted.indexOf(image))]);
+    wanted.forEach((each, index) => this.fill(this.panes[index], each));
+    const pane = this.panes[Math.max(0, wanted.indexOf(image))];
+    if (this.element.contains(document.activeElement)) pane.marks.focus({ preventScroll: true });
+    this.activate(pane);
   }
 
   add() {
@@ -60,7 +62,8 @@ export class Lightbox {
       view: (each) => this.tell(each),
       window: (each) => this.share(each),
       over: (each, row, col) => this.over(each, row, col),
-      fitScale: () => this.commonScale(),
+      fitScale: (each) => this.commonScale(each),
+      edge: (each) => this.edge(each),
     });
     pane.tool = this.tool;
     pane.lensOn = this.lens;
@@ -69,28 +72,47 @@ export class Lightbox {
     this.element.append(pane.element);
   }
 
-  /** @param {Pane} pane @param {ImageInfo|null} image @param {number} column */
-  async fill(pane, image, column) {
-    pane.column = column;
-    pane.place = (plane) => { pane.wall = edgeFor(this.layout, column, wallOf(plane)); };
-    if (pane.plane) pane.place(pane.plane);
+  /** @param {Pane} pane @param {ImageInfo|null} image */
+  async fill(pane, image) {
     await pane.show(image, image ? nameOf(image) : "");
     this.refit();
     this.events.changed();
   }
 
-  /** One scale for all fitted panes, so that both breasts are seen equally large; in mm where all spacings are known. */
-  commonScale() {
+  /** Where a fitted image lies in its pane, by the side of its chest wall. @param {Pane} pane */
+  edge(pane) {
+    return pane.plane ? edgeFor(this.layout, this.panes.indexOf(pane) % GRID[this.layout][0], wallOf(pane.plane)) : 0;
+  }
+
+  /**
+   * Scale of a fitted image: the same for all, so that both breasts are seen equally large; in mm where all spacings are known.
+   * @param {Pane} wanted
+   */
+  commonScale(wanted) {
     const shown = this.panes.filter((pane) => pane.plane && pane.image), known = shown.every((pane) => pane.image?.spacing_mm);
     const mm = (/** @type {Pane} */ pane) => (known ? /** @type {number} */ (pane.image?.spacing_mm) : 1);
-    const scale = Math.min(...shown.map((pane) => pane.fitScale / mm(pane)));
-    return (/** @type {Pane} */ pane) => scale * mm(pane);
+    return Math.min(...shown.map((pane) => pane.wholeScale / mm(pane))) * mm(wanted);
   }
 
   /** Fit again every pane that was not zoomed by hand. */
   refit() {
-    const scale = this.commonScale();
-    for (const pane of this.panes) if (pane.fitted && pane.plane) pane.fit(scale(pane));
+    for (const pane of this.panes) if (pane.fitted) pane.fit();
+  }
+
+  /** @param {Layout} layout */
+  layOut(layout) {
+    if (this.image) this.show(this.image, layout);
+  }
+
+  toggleLinked() {
+    this.linked = !this.linked;
+    this.events.changed();
+  }
+
+  toggleSquares() {
+    this.squares = !this.squares;
+    this.repaint();
+    this.events.changed();
   }
 
   /** @param {Pane} pane */
@@ -118,6 +140,11 @@ export class Lightbox {
 
   /** @param {Pane} pane @param {number} row @param {number} col */
   over(pane, row, col) {
+    for (const each of this.panes) {
+      if (each === pane || !each.pointer) continue;
+      each.pointer = null;
+      each.repaint();
+    }
     const grey = pane.greyAt(row, col);
     this.events.over(grey === null ? "" : `${pane.title.textContent}   row ${row}  col ${col}   grey ${(grey / 65535).toFixed(3)}`);
   }
@@ -171,7 +198,6 @@ export class Lightbox {
     if (!image) return;
     const at = this.images.indexOf(image);
     this.show(this.images[(at + step + this.images.length) % this.images.length]);
-    this.active?.marks.focus({ preventScroll: true });
   }
 
   repaint() {

@@ -69,14 +69,13 @@ const INK = { chosen: "#8fd0e6", mine: "#d9dde2", other: "#c3a6e0", halo: "rgba(
  */
 export function drawSquare(context, pane, annotation, chosen) {
   const { x, y, side } = onScreen(squareOf(annotation), pane.view), ratio = pane.ratio, line = Math.max(1, Math.round((chosen ? 2 : 1) * ratio));
-  const ink = annotation.mine === false ? INK.other : chosen ? INK.chosen : INK.mine, half = (line % 2) / 2;
+  const ink = !annotation.mine ? INK.other : chosen ? INK.chosen : INK.mine, half = (line % 2) / 2;
   const path = new Path2D();
   path.rect(x + half, y + half, side, side);
   stroke(context, path, line, ink);
-  if (annotation.mine === false) context.setLineDash([]);
   context.font = `600 ${Math.round(12 * ratio)}px "Microcalc UI", "Segoe UI", Arial, sans-serif`;
   context.textBaseline = "bottom";
-  const text = annotation.mine === false ? `${annotation.lesion} · ${annotation.reader}` : annotation.lesion;
+  const text = !annotation.mine ? `${annotation.lesion} · ${annotation.reader}` : annotation.lesion;
   context.lineWidth = 3 * ratio;
   context.strokeStyle = INK.halo;
   context.strokeText(text, x + 2 * ratio, y - 3 * ratio);

@@ -1,10 +1,10 @@
 /**
  * Saving by itself: every change of an annotation goes to the server, one at a time, and is tried again until it is there.
  *
- * Changes made while one is on its way are put together and sent next. A conflict (somebody or another window saved in
- * between) stops the saving until the reader has decided.
+ * Changes made while one is on its way are put together and sent next. A conflict (somebody, or another window, saved in between) stops
+ * the saving until the reader has decided.
  */
-import { api, ApiError } from "./api.js";
+import { api } from "./api.js";
 
 /**
  * @typedef {import("./api.js").Annotation} Annotation
@@ -14,6 +14,17 @@ import { api, ApiError } from "./api.js";
 
 const FIELDS = /** @type {const} */ (["row", "col", "side", "lesion", "pathology", "birads", "morphology", "distribution", "note"]);
 const RETRY_MS = 3000;
+
+/** Answers after which the same change may well be taken later. @param {number} status */
+const passing = (status) => status === 0 || status === 401 || status === 429 || status >= 500;
+
+/** @type {Set<Saver>} those with something that the server does not have yet */
+const unsaved = new Set();
+
+/** Whether anything is not saved yet. */
+export function anyUnsaved() {
+  return unsaved.size > 0;
+}
 
 export class Saver {
   /**
@@ -28,20 +39,25 @@ export class Saver {
     this.message = "";
     /** @type {Partial<Labels>} */
     this.pending = {};
-    /** @type {Annotation|null} */
+    /** What was saved in between, after a conflict. @type {Annotation|null} */
     this.theirs = null;
-    this.busy = false;
+    /** @type {Promise<void>|null} */
+    this.sending = null;
+    /** @type {ReturnType<typeof setTimeout>|undefined} */
+    this.timer = undefined;
   }
 
-  get unsaved() {
-    return this.busy || Object.keys(this.pending).length > 0;
-  }
-
-  /** @param {Partial<Labels>} change @param {number} [delay] milliseconds */
+  /** @param {Partial<Labels>} change @param {number} [delay] milliseconds in which more may follow */
   change(change, delay = 0) {
     Object.assign(this.annotation, change);
     Object.assign(this.pending, change);
+    unsaved.add(this);
     if (this.state !== "conflict") this.set("saving");
+    this.later(delay);
+  }
+
+  /** @param {number} delay milliseconds */
+  later(delay) {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.flush(), delay);
   }
@@ -50,53 +66,71 @@ export class Saver {
   set(state, message = "") {
     this.state = state;
     this.message = message;
+    if (state === "saved") unsaved.delete(this);
     this.told(this);
   }
 
-  /** Send what is not yet saved. */
+  /** Send what is not yet saved. @returns {Promise<void>} when the answer is there */
   async flush() {
     clearTimeout(this.timer);
-    if (this.busy || this.state === "conflict" || !Object.keys(this.pending).length) return;
+    if (this.sending) return this.sending;
+    if (this.state === "conflict" || !Object.keys(this.pending).length) return undefined;
+    this.sending = this.send();
+    await this.sending;
+    this.sending = null;
+    if (this.state === "saving") return this.flush();
+    if (this.state === "waiting") this.later(RETRY_MS);
+    return undefined;
+  }
+
+  async send() {
     const sent = this.pending;
     this.pending = {};
-    this.busy = true;
+    const labels = Object.fromEntries(FIELDS.map((field) => [field, this.annotation[field]]));
     try {
-      const labels = Object.fromEntries(FIELDS.map((field) => [field, this.annotation[field]]));
       const saved = await api.change(this.annotation.id, { ...labels, revision: this.annotation.revision });
       Object.assign(this.annotation, { revision: saved.revision, updated: saved.updated });
-      this.busy = false;
       this.set(Object.keys(this.pending).length ? "saving" : "saved");
     } catch (error) {
-      this.busy = false;
       this.pending = { ...sent, ...this.pending };
-      await this.failed(/** @type {ApiError} */ (error));
-    }
-    if (this.state === "saving" || this.state === "waiting") this.timer = setTimeout(() => this.flush(), this.state === "waiting" ? RETRY_MS : 0);
-  }
-
-  /** @param {ApiError} error */
-  async failed(error) {
-    if (error.status === 409) {
-      this.theirs = error.body?.current ?? null;
-      this.set("conflict", error.message);
-    } else if (error.status === 0 || error.status >= 500 || error.status === 401 || error.status === 429) {
-      this.set("waiting", error.message);
-    } else {
-      this.set("refused", [error.message, error.wayOut].filter(Boolean).join("; "));
+      this.failed(/** @type {import("./api.js").ApiError} */ (error));
     }
   }
 
-  /** Mine goes over what was saved in between. @param {Annotation} theirs */
-  keepMine(theirs) {
-    this.annotation.revision = theirs.revision;
-    this.set("saving");
-    return this.flush();
+  /** @param {import("./api.js").ApiError} error */
+  failed(error) {
+    const words = [error.message, error.wayOut].filter(Boolean).join("; ");
+    this.theirs = error.status === 409 ? error.body?.current ?? null : null;
+    this.set(this.theirs ? "conflict" : passing(error.status) ? "waiting" : "refused", words);
   }
 
-  /** What was saved in between stays. @param {Annotation} theirs */
-  takeTheirs(theirs) {
+  /** Send everything now. @returns {Promise<boolean>} whether the server has it */
+  async settled() {
+    await this.flush();
+    return this.state === "saved";
+  }
+
+  /** Send nothing more. */
+  async stop() {
     this.pending = {};
-    Object.assign(this.annotation, theirs);
+    clearTimeout(this.timer);
+    await this.sending;
+    unsaved.delete(this);
+  }
+
+  /** After a conflict: mine goes over what was saved in between. */
+  keepMine() {
+    if (!this.theirs) return;
+    this.annotation.revision = this.theirs.revision;
+    this.set("saving");
+    this.flush();
+  }
+
+  /** After a conflict: what was saved in between stays. */
+  takeTheirs() {
+    if (!this.theirs) return;
+    this.pending = {};
+    Object.assign(this.annotation, this.theirs);
     this.set("saved");
   }
 }

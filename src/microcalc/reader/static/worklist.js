@@ -97,6 +97,7 @@ export class Worklist {
   }
 
   query() {
+    if (!this.room.pacs) return;
     const answer = h("div", { "aria-live": "polite" });
     const field = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ type) => h("label", { class: "field" }, h("span", {}, label), h("input", { name, type, autocomplete: "off" }));
     const form = h("form", { class: "query", onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); this.ask(form, answer); } },

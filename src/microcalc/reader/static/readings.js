@@ -1,0 +1,160 @@
+/**
+ * The readings of an exam's squares: asking for them, their heatmaps, and their way to the PACS. No elements.
+ */
+import { api } from "./api.js";
+import { announce, plain, probability } from "./dom.js";
+import { heatPicture } from "./roi.js";
+
+/**
+ * @typedef {import("./api.js").Annotation} Annotation
+ * @typedef {import("./api.js").Reading} Reading
+ */
+
+const OUTBOX_MS = 2000;
+
+/** States of an outbox entry that do not change any more. */
+const ENDED = ["sent", "failed"];
+
+/** @param {unknown} error */
+const words = (error) => [/** @type {any} */ (error).message, /** @type {any} */ (error).wayOut].filter(Boolean).join("; ");
+
+export class Readings {
+  /** @param {boolean} pacs is set up @param {() => void} changed */
+  constructor(pacs, changed) {
+    this.pacs = pacs;
+    this.changed = changed;
+    /** @type {Map<string, Reading>} by annotation */
+    this.all = new Map();
+    /** @type {Set<string>} annotations that are being read */
+    this.underWay = new Set();
+    /** @type {Map<string, HTMLCanvasElement>} by reading and network */
+    this.pictures = new Map();
+    /** Which heatmap is shown, if any. @type {string|null} */
+    this.network = null;
+    this.opacity = 0.45;
+    /** @type {import("./api.js").OutboxEntry[]} */
+    this.outbox = [];
+    /** @type {ReturnType<typeof setTimeout>|undefined} */
+    this.timer = undefined;
+  }
+
+  /** @param {Annotation|null} annotation */
+  of(annotation) {
+    return annotation ? this.all.get(annotation.id) ?? null : null;
+  }
+
+  /** Readings made earlier. @param {Annotation[]} annotations */
+  async load(annotations) {
+    const read = annotations.filter((each) => each.reading_id);
+    await Promise.all(read.map(async (each) => this.all.set(each.id, await api.reading(/** @type {string} */ (each.reading_id)))));
+    await this.lookAtOutbox();
+    this.changed();
+  }
+
+  /** @param {Annotation} annotation @param {import("./saving.js").Saver} saver */
+  async read(annotation, saver) {
+    if (this.underWay.has(annotation.id)) return;
+    this.underWay.add(annotation.id);
+    this.changed();
+    try {
+      if (!(await saver.settled())) throw new Error(`the square must be saved first; ${saver.message}`);
+      const reading = await api.read(annotation.id);
+      this.all.set(annotation.id, reading);
+      this.network ??= "ensemble";
+      announce(`Ensemble ${probability(reading.ensemble)}, ${reading.called ? "above" : "not above"} the cut-off`);
+    } catch (error) {
+      announce(`Not read: ${words(error)}`, "assertive");
+    }
+    this.underWay.delete(annotation.id);
+    this.changed();
+  }
+
+  /** The heatmap to draw, fetched when it is first asked for. @param {Annotation|null} annotation */
+  picture(annotation) {
+    const reading = this.of(annotation);
+    if (!reading || !this.network) return null;
+    const key = `${reading.id}/${this.network}`;
+    const known = this.pictures.get(key);
+    if (!known) this.fetchPicture(reading.id, this.network, key);
+    return known ?? null;
+  }
+
+  /** @param {string} id of the reading @param {string} network @param {string} key */
+  async fetchPicture(id, network, key) {
+    const blank = document.createElement("canvas");
+    this.pictures.set(key, blank);
+    try {
+      this.pictures.set(key, heatPicture(await api.heatmap(id, network)));
+    } catch (error) {
+      this.pictures.delete(key);
+      this.network = null;
+      announce(words(error), "assertive");
+    }
+    this.changed();
+  }
+
+  /** @param {string|null} network */
+  show(network) {
+    this.network = network;
+    this.changed();
+  }
+
+  /** The next heatmap: none, ensemble, each network. @param {Annotation|null} annotation @param {1|-1} step */
+  step(annotation, step) {
+    const reading = this.of(annotation);
+    if (!reading) return;
+    const all = [null, "ensemble", ...Object.keys(reading.networks)];
+    this.show(all[(all.indexOf(this.network) + step + all.length) % all.length]);
+    announce(this.network ? `Heatmap of ${plain(this.network)}` : "No heatmap");
+  }
+
+  /** @param {number} opacity from 0 to 1 */
+  fade(opacity) {
+    this.opacity = Math.min(1, Math.max(0, opacity));
+    this.changed();
+  }
+
+  /** @param {Annotation} annotation @param {number} prevalence from 0 to 1 */
+  async explain(annotation, prevalence) {
+    const reading = this.of(annotation);
+    if (!reading) return;
+    try {
+      this.all.set(annotation.id, await api.reading(reading.id, prevalence));
+    } catch (error) {
+      announce(words(error), "assertive");
+    }
+    this.changed();
+  }
+
+  /** @param {Annotation|null} annotation */
+  async send(annotation) {
+    const reading = this.of(annotation);
+    if (!reading || !this.pacs) return;
+    try {
+      await api.send(reading.id);
+      announce("On its way to the PACS");
+    } catch (error) {
+      announce(words(error), "assertive");
+    }
+    await this.lookAtOutbox();
+    this.changed();
+  }
+
+  /** @param {Reading} reading */
+  sent(reading) {
+    return this.outbox.filter((entry) => entry.reading_id === reading.id);
+  }
+
+  /** Look at what is on its way, and again until it has arrived. */
+  async lookAtOutbox() {
+    clearTimeout(this.timer);
+    if (!this.pacs) return;
+    this.outbox = await api.outbox().catch(() => this.outbox);
+    if (this.outbox.every((entry) => ENDED.includes(entry.state))) return;
+    this.timer = setTimeout(async () => { await this.lookAtOutbox(); this.changed(); }, OUTBOX_MS);
+  }
+
+  close() {
+    clearTimeout(this.timer);
+  }
+}
