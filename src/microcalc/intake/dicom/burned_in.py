@@ -1,7 +1,7 @@
 """Text outside the breast, found in the pixels: letters are bright strokes on black, in small groups.
 
 The image is looked at in blocks; a block of text holds both black and bright. Blocks that hang together with the
-breast, single specks, lines and what touches the border do not count. It is a suspicion for a person to look at, as
+breast, single specks, lines and white edges do not count. It is a suspicion for a person to look at, as
 lead markers of films, labels and scratches raise it too; nothing is ever cropped or painted over.
 """
 
@@ -32,6 +32,9 @@ LONGEST_WORD = 40
 MOST_OF_IMAGE = (0.2, 0.6)
 """Share of the image that a group of text takes at most, along its shorter and its longer side."""
 
+MOST_AT_EDGE = 0.2
+"""Share along the longer side of a group that touches the border: white edges of films are longer."""
+
 Blocks = NDArray[np.float32]
 
 
@@ -48,20 +51,17 @@ def suspected_text(stored: NDArray[np.integer], greys: GreyScale) -> list[tuple[
     dark, bright = _extremes(stored, greys)
     if min(dark.shape) < 8:
         return []
-    there = bright > CONTRAST / 2
-    groups, count = ndimage.label(there, structure=np.ones((3, 3)))
+    groups, count = ndimage.label(bright > CONTRAST / 2, structure=np.ones((3, 3)))
     if count < 2:
         return []
-    sizes = np.bincount(groups.ravel())
-    sizes[0] = 0
-    breast = int(sizes.argmax())
-    strokes = (bright - dark > CONTRAST) & (groups != breast)
-    texts, _ = ndimage.label(strokes, structure=np.ones((3, 3)))
+    breast = int(np.bincount(groups.ravel())[1:].argmax()) + 1
+    strokes = np.bincount(groups[bright - dark > CONTRAST], minlength=count + 1)  # blocks of each group; 0 are none
     found = []
-    for number, place in enumerate(ndimage.find_objects(texts), start=1):
-        if place is not None and _is_text(place, int((texts[place] == number).sum()), dark.shape):
-            top, left, bottom, right = place[0].start, place[1].start, place[0].stop, place[1].stop
-            found.append((top * BLOCK, left * BLOCK, bottom * BLOCK - 1, right * BLOCK - 1))
+    for number, place in enumerate(ndimage.find_objects(groups), start=1):
+        if place is None or number == breast or strokes[number] < FEWEST_BLOCKS or not _is_text(place, dark.shape):
+            continue
+        top, left, bottom, right = place[0].start, place[1].start, place[0].stop, place[1].stop
+        found.append((top * BLOCK, left * BLOCK, bottom * BLOCK - 1, right * BLOCK - 1))
     return found
 
 
@@ -82,10 +82,10 @@ def _across(values: NDArray[np.integer], choose: np.ufunc) -> NDArray[np.integer
     return values
 
 
-def _is_text(place: tuple[slice, ...], blocks: int, shape: tuple[int, ...]) -> bool:
+def _is_text(place: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
     sides = [s.stop - s.start for s in place]
     inside = all(s.start > 0 and s.stop < n for s, n in zip(place, shape, strict=True))
     shares = sorted(side / n for side, n in zip(sides, shape, strict=True))
-    small = shares[0] <= MOST_OF_IMAGE[0] and shares[1] <= MOST_OF_IMAGE[1]
+    longest = MOST_OF_IMAGE[1] if inside else MOST_AT_EDGE
     line = min(sides) <= THICKEST_LINE and max(sides) > LONGEST_WORD
-    return inside and small and not line and blocks >= FEWEST_BLOCKS
+    return shares[0] <= MOST_OF_IMAGE[0] and shares[1] <= longest and not line

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Background", "judge_background", "sample_step"]
 
-SAMPLED = 150
+SAMPLED = 100
 """Rows and columns, about, that are looked at."""
 
 FRAME = (0.02, 0.08)
