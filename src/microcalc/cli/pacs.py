@@ -41,9 +41,7 @@ def echo(pacs: PacsFile = PACS_FILE) -> None:
 @app.command()
 def find(
     patient: Annotated[str, typer.Option("--patient", help="Patient ID; * and ? stand for letters.")] = "",
-    name: Annotated[
-        str, typer.Option("--name", help="Name as FAMILY^GIVEN; * and ? stand for letters.")
-    ] = "",
+    name: Annotated[str, typer.Option("--name", help="Name as FAMILY^GIVEN; * and ? stand for letters.")] = "",
     date: Annotated[str, typer.Option("--date", help="YYYYMMDD, or a range YYYYMMDD-YYYYMMDD.")] = "",
     accession: Annotated[str, typer.Option("--accession", help="Accession number.")] = "",
     study: Annotated[str, typer.Option("--study", help="Study Instance UID.")] = "",

@@ -47,6 +47,17 @@ _CONFLICT: Final = 409
 Answer = TypeVar("Answer")
 
 
+class _RefusedError(PacsError):
+    """The PACS answered, but not with success.
+
+    Its cause is left out where it is raised: requests writes the query into its messages, and with it a patient.
+    """
+
+    def __init__(self, message: str, response: requests.Response) -> None:
+        super().__init__(message)
+        self.response = response
+
+
 class DicomwebPacs:
     """A PACS by DICOMweb; see `microcalc.reader.pacs.PacsClient`."""
 
@@ -89,8 +100,8 @@ class DicomwebPacs:
                     search_filters={"SOPInstanceUID": uid},
                 )
             )
-        except PacsError as error:
-            if _status_of(error) == _NOT_FOUND:
+        except _RefusedError as error:
+            if error.response.status_code == _NOT_FOUND:
                 return False
             raise
         return any(str(_dataset(answer).get("SOPInstanceUID", "")) == uid for answer in _list(answers))
@@ -106,11 +117,10 @@ class DicomwebPacs:
         uid = str(made.SOPInstanceUID)
         try:
             receipt = self._ask(lambda client: client.store_instances([made]))
-        except PacsError as error:
-            refused = _refusal(error, uid)
-            if refused is None:
+        except _RefusedError as error:
+            if error.response.status_code != _CONFLICT:
                 raise
-            return refused
+            return _refusal(error.response, uid)
         if uid in _uids(receipt, "ReferencedSOPSequence") or self.holds(made):
             return Stored(uid, accepted=True)
         reasons = [_reason(item) for item in receipt.get("FailedSOPSequence") or ()]
@@ -127,13 +137,16 @@ class DicomwebPacs:
             except MicrocalcError:
                 raise
             except requests.RequestException as error:
-                raise PacsError(f"{self._settings.url}: {_words(error)}") from error
+                message = f"{self._settings.url}: {_words(error)}"
+                if error.response is not None:
+                    raise _RefusedError(message, error.response) from None
+                raise PacsError(message) from None
             except CONTENT_ERRORS as error:
                 kind = type(error).__name__
                 raise PacsError(
                     f"{self._settings.url}: a PACS must answer in DICOM's words; its answer cannot be read ({kind}). "
                     "Is this the root of its DICOMweb service?"
-                ) from error
+                ) from None
 
 
 def _filters(query: PacsQuery) -> tuple[dict[str, str], bool]:
@@ -169,21 +182,8 @@ def _is_image(item: Dataset) -> bool:
     return may_be_mammogram(str(item.get("SOPClassUID", "")), said(item.get("Modality")))
 
 
-def _response_of(error: PacsError) -> requests.Response | None:
-    cause = error.__cause__
-    return cause.response if isinstance(cause, requests.RequestException) else None
-
-
-def _status_of(error: PacsError) -> int:
-    response = _response_of(error)
-    return 0 if response is None else response.status_code
-
-
-def _refusal(error: PacsError, uid: str) -> Stored | None:
-    """What a STOW answer 409 says of an object, or None where it is no such answer (PS3.18, store instances)."""
-    response = _response_of(error)
-    if response is None or response.status_code != _CONFLICT:
-        return None
+def _refusal(response: requests.Response, uid: str) -> Stored:
+    """What a STOW answer 409 says of an object (PS3.18, store instances)."""
     try:
         failed = Dataset.from_json(response.json()).get("FailedSOPSequence") or ()
     except CONTENT_ERRORS:
