@@ -9,6 +9,7 @@ import struct
 import tracemalloc
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,8 +95,12 @@ def test_the_record_has_the_keys_of_the_contract_and_no_nan(tmp_path):
     assert (empty["path"], empty["accepted"], empty["view_modifiers"]) == ("", False, [])
 
 
-def test_every_verdict_has_its_meaning():
+def test_every_verdict_has_its_meaning_in_code_and_documents():
     assert set(VERDICT_MEANING) == set(Verdict)
+    page = (Path(__file__).parents[1] / "docs/dicom.md").read_text(encoding="utf-8")
+    for verdict_, meaning in VERDICT_MEANING.items():
+        assert f"| `{verdict_}` | {meaning} |" in page
+    assert all(f"`{note}`" in page for note in NoteCode)
 
 
 @pytest.mark.parametrize(

@@ -111,5 +111,3 @@ class NoteCode(StrEnum):
     SCALE_UNCORRECTED = "scale_uncorrected"
     SCALE_CONTRADICTION = "scale_contradiction"
     NO_PREAMBLE = "no_preamble"
-    SURPLUS_BYTES = "surplus_bytes"
-    HEADER_REPAIRED = "header_repaired"
