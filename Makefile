@@ -48,6 +48,10 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.train
 	$(BIN)/python -m benchmarks.read
 	$(BIN)/python -m benchmarks.statistics
+	$(BIN)/python -m benchmarks.cohort
+	$(BIN)/python -m benchmarks.intake
+	$(BIN)/python -m benchmarks.reading
+	$(BIN)/python -m benchmarks.reader
 
 verify-r: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.verify_r
