@@ -16,11 +16,11 @@ from typing import cast
 
 import torch
 from torch import fx, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from microcalc.learn.networks import NetworkSpec, head_of
 
-__all__ = ["InferenceNetwork", "inference_network"]
+__all__ = ["InferenceNetwork", "folded_network", "inference_network"]
 
 
 class InferenceNetwork(nn.Module):
@@ -45,12 +45,15 @@ class InferenceNetwork(nn.Module):
         self._classifier = spec.classifier
         self.requires_grad_(False).eval()
 
-    def in_precision(self, precision: torch.dtype) -> "InferenceNetwork":
-        """A copy whose features run in another precision; this one stays as it is."""
-        other = copy.deepcopy(self)
-        other.folded.to(dtype=precision)
-        other.precision = precision
-        return other
+    def run_in(self, precision: torch.dtype) -> None:
+        """Convert the weights of the features to a precision, and to the layout that torch is fastest in."""
+        self.folded.to(dtype=precision)
+        self.folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.precision = precision
+
+    def drop_features(self) -> None:
+        """Let go of the features, where another program computes them: pooling and the linear layer remain."""
+        self.folded = nn.Identity()
 
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the last features of images (n, 3, h, w) in the network's precision."""
@@ -76,14 +79,23 @@ def inference_network(
         spec: row of ``NETWORK_TABLE``.
         precision: of weights and features: bfloat16 where the hardware has it, else float32.
     """
-    original = copy.deepcopy(model).eval()
-    features = _Tracer().trace(_Features(original))
-    folded = fx.GraphModule(_Features(original), features)
+    network = folded_network(copy.deepcopy(model), spec)
+    network.run_in(precision)
+    return network
+
+
+def folded_network(model: nn.Module, spec: NetworkSpec) -> InferenceNetwork:
+    """Fold a network, in float32 and as its weights lie; the network itself is used up.
+
+    Args:
+        model: trained; in whichever mode.
+        spec: row of ``NETWORK_TABLE``.
+    """
+    model.eval()
+    folded = fx.GraphModule(_Features(model), _Tracer().trace(_Features(model)))
     _fold_batch_norms(folded)
-    folded.to(dtype=precision)
-    folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    pool = original.get_submodule("global_pool")
-    return InferenceNetwork(folded, pool, head_of(original, spec), spec=spec, precision=precision)
+    pool = model.get_submodule("global_pool")
+    return InferenceNetwork(folded, pool, head_of(model, spec), spec=spec, precision=torch.float32)
 
 
 class _Features(nn.Module):
@@ -104,6 +116,14 @@ class _Tracer(fx.Tracer):
         return isinstance(m, nn.BatchNorm2d) or super().is_leaf_module(m, module_qualified_name)
 
 
+def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    """Take a batch norm's scale and shift into the convolution before it."""
+    weight, bias = fuse_conv_bn_weights(
+        convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )  # fmt: skip
+    convolution.weight, convolution.bias = weight, bias
+
+
 def _fold_batch_norms(network: fx.GraphModule) -> None:
     """Fold every batch norm that follows a convolution, and nothing else does, into that convolution."""
     modules = dict(network.named_modules())
@@ -115,7 +135,7 @@ def _fold_batch_norms(network: fx.GraphModule) -> None:
         convolution = modules.get(str(source.target)) if source.op == "call_module" else None
         if not isinstance(convolution, nn.Conv2d) or len(source.users) > 1:
             continue
-        network.set_submodule(str(source.target), fuse_conv_bn_eval(convolution, norm))
+        _fold(convolution, norm)
         activation = getattr(norm, "act", None)  # of timm's BatchNormAct2d
         if activation is None:
             node.replace_all_uses_with(source)

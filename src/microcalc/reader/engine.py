@@ -17,7 +17,7 @@ import torch
 
 from microcalc.errors import ProtocolError
 from microcalc.learn.checkpoint import load_network
-from microcalc.learn.inference import InferenceNetwork, inference_network
+from microcalc.learn.inference import InferenceNetwork, folded_network
 from microcalc.learn.machine import best_precision
 from microcalc.learn.networks import empty_network, network_spec
 from microcalc.reader.finished_study import FinishedStudy
@@ -58,7 +58,7 @@ class LoadedNetwork:
     """A trained network and the size that it looks at.
 
     Attributes:
-        model: folded, float32.
+        model: folded; an engine takes its features over.
         size: side of its input, pixels.
     """
 
@@ -85,15 +85,14 @@ class TorchEngine:
     """Runs folded networks in torch, in channels-last layout, one after the other on all of torch's threads.
 
     Args:
-        models: by name.
+        models: by name; their weights are converted.
         precisions: of each network's features.
     """
 
     def __init__(self, models: Mapping[str, LoadedNetwork], precisions: Mapping[str, Precision]) -> None:
-        self._models = {
-            name: loaded.model if precisions[name] == "f32" else loaded.model.in_precision(torch.bfloat16)
-            for name, loaded in models.items()
-        }
+        self._models = {name: loaded.model for name, loaded in models.items()}
+        for name, model in self._models.items():
+            model.run_in(torch.float32 if precisions[name] == "f32" else torch.bfloat16)
         self.name = engine_name("torch", precisions)
         self.order = tuple(models)
 
@@ -117,7 +116,7 @@ def load_networks(study: FinishedStudy) -> dict[str, LoadedNetwork]:
         spec, model = network_spec(name), empty_network(name)
         load_network(study.weights(name), model)
         size = study.protocol.values_for(name).input_size or spec.input_size
-        loaded[name] = LoadedNetwork(inference_network(model, spec), size)
+        loaded[name] = LoadedNetwork(folded_network(model, spec), size)
     return loaded
 
 

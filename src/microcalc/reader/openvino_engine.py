@@ -39,7 +39,7 @@ class OpenVinoEngine:
     """Runs folded networks in OpenVINO.
 
     Args:
-        models: by name.
+        models: by name; their features are let go, to hold the weights once.
         precisions: of each network's features.
 
     Raises:
@@ -55,6 +55,7 @@ class OpenVinoEngine:
         self._requests: dict[str, _Request] = {}
         for name, loaded in models.items():
             graph = openvino_model(openvino, opset, loaded.model.folded, size=loaded.size)
+            loaded.model.drop_features()
             settings = {
                 "INFERENCE_PRECISION_HINT": precisions[name],
                 "PERFORMANCE_HINT": "LATENCY",

@@ -107,12 +107,12 @@ class _Writer:
             raise _unknown(f"a convolution padded by {module.padding_mode} {module.padding}")
         pads = list(module.padding)
         if module.groups == 1:
-            out = self._ops.convolution(x, weight, strides, pads, pads, dilations)
+            out = self._ops.convolution(x, self._constant(weight), strides, pads, pads, dilations)
         else:
             outputs, inputs, *kernel = weight.shape
             grouped = weight.reshape(module.groups, outputs // module.groups, inputs, *kernel)
-            out = self._ops.group_convolution(x, grouped, strides, pads, pads, dilations)
-        return cast("Output", out if module.bias is None else self._ops.add(out, _channels(_array(module.bias))))
+            out = self._ops.group_convolution(x, self._constant(grouped), strides, pads, pads, dilations)
+        return out if module.bias is None else self._per_channel(self._ops.add, out, _array(module.bias))
 
     def _batch_norm(self, module: nn.BatchNorm2d, x: Output) -> Output:
         """A scale and a shift per channel, and timm's activation behind them."""
@@ -121,9 +121,17 @@ class _Writer:
             raise _unknown("a batch norm without running statistics")
         scale = _array(module.weight) / np.sqrt(_array(variance) + np.float32(module.eps))
         shift = _array(module.bias) - _array(mean) * scale
-        out = self._ops.add(self._ops.multiply(x, _channels(scale)), _channels(shift))
+        out = self._per_channel(self._ops.add, self._per_channel(self._ops.multiply, x, scale), shift)
         activation = getattr(module, "act", None)  # of timm's BatchNormAct2d
-        return cast("Output", out if activation is None else self._module(activation, out))
+        return out if activation is None else self._module(activation, out)
+
+    def _per_channel(self, operation: Callable[..., Output], x: Output, values: NDArray[np.float32]) -> Output:
+        """An operation with (c,) values, one for each channel of (1, c, h, w)."""
+        return operation(x, self._constant(values.reshape(1, -1, 1, 1)))
+
+    def _constant(self, values: NDArray[np.float32]) -> Output:
+        """A constant; operations that are given an array themselves walk through it number by number."""
+        return cast("Output", self._ops.constant(values))
 
     def _max_pool(
         self, x: Output, kernel_size: object, *, stride: object = None, padding: object = 0, dilation: object = 1
@@ -177,11 +185,6 @@ def _known(settings: Mapping[str, object]) -> dict[str, Any]:
 
 def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
     return np.ascontiguousarray(tensor.detach().float().numpy())
-
-
-def _channels(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(c,) as (1, c, 1, 1)."""
-    return values.reshape(1, -1, 1, 1)
 
 
 def _pair(value: object) -> list[int]:
