@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from microcalc.vocabulary import BENIGN, MALIGNANT, CalcDistribution, CalcMorphology, Laterality, Pathology, View
 
@@ -174,6 +175,9 @@ _DISTRIBUTION: dict[CalcDistribution, tuple[str, ...]] = {
     CalcDistribution.SEGMENTAL: (),
 }
 
+_CACHED = 4096
+"""Different cells that are remembered: tables repeat their words."""
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -193,17 +197,20 @@ class Truth:
 NO_RESULT = Truth("", None, False)
 
 
+@lru_cache(_CACHED)
 def plain(text: str) -> str:
     """A text as it is compared: one form of each letter, lower case, punctuation as single blanks."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(re.sub(r"[^\w+/&,;]|_", " ", folded).split())
 
 
+@lru_cache(_CACHED)
 def is_empty(text: str) -> bool:
     """Whether a cell says nothing."""
     return text.strip() in EMPTY_WORDS or plain(text) in EMPTY_WORDS
 
 
+@lru_cache(_CACHED)
 def read_truth(text: str) -> Truth | None:
     """Pathology and label of a cell; of several findings ("IDC with DCIS", "ADH + UDH") the worst.
 
@@ -232,6 +239,7 @@ def read_truth(text: str) -> Truth | None:
     return Truth(worst.value, worst.label, True)
 
 
+@lru_cache(_CACHED)
 def read_birads(text: str) -> str | None:
     """Assessment category, 0 to 6 with 4A, 4B, 4C; "" of an empty cell.
 
@@ -244,11 +252,13 @@ def read_birads(text: str) -> str | None:
     return re.sub(r"[\s.-]|\.0$", "", match[1].removesuffix(".0")).upper() if match else None
 
 
+@lru_cache(_CACHED)
 def read_laterality(text: str) -> str | None:
     """``L`` or ``R``; "" of an empty cell."""
     return "" if is_empty(text) else _SIDE_OF.get(plain(text))
 
 
+@lru_cache(_CACHED)
 def read_view(text: str) -> str | None:
     """View Position in DICOM's letters, with or without the side in front ("LMLO"); "" of an empty cell."""
     if is_empty(text):
@@ -269,6 +279,7 @@ def read_yes_no(text: str) -> bool | None:
     return False if words in _NO or plain(text) in _NO else None
 
 
+@lru_cache(_CACHED)
 def read_day(text: str) -> str | None:
     """A day as YYYY-MM-DD, from forms that begin with the year; "" of an empty cell.
 
@@ -287,11 +298,13 @@ def read_day(text: str) -> str | None:
         return None
 
 
+@lru_cache(_CACHED)
 def read_morphology(text: str) -> str:
     """Morphology of calcifications: the most suspicious of BI-RADS's words in the cell, else the cell in lower case."""
     return _most_suspicious(text, _MORPHOLOGY_OF, [w.value for w in CalcMorphology])
 
 
+@lru_cache(_CACHED)
 def read_distribution(text: str) -> str:
     """Distribution of calcifications: the most suspicious of BI-RADS's words in the cell, else it in lower case."""
     return _most_suspicious(text, _DISTRIBUTION_OF, [w.value for w in CalcDistribution])

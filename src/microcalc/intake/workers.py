@@ -12,6 +12,8 @@ from itertools import chain, islice
 from multiprocessing import get_context
 from typing import TypeVar
 
+from microcalc.errors import MicrocalcError
+
 __all__ = ["MOST_PROCESSES", "in_processes", "process_count"]
 
 MOST_PROCESSES = 8
@@ -48,6 +50,9 @@ def in_processes(
         processes: so many are started; 1: this one works, unguarded.
         died: the answer for an item whose process died.
         at_least: with fewer items this process works alone, since starting others costs more.
+
+    Raises:
+        MicrocalcError: processes cannot be started at all.
     """
     queue = iter(items)
     first = list(islice(queue, at_least))
@@ -60,6 +65,7 @@ def in_processes(
         yield from _until_one_dies(function, left, waiting, processes)
         if not waiting:
             return
+        _refuse_if_none_can_start()
         # One of those that were under way killed its process: ask them one by one.
         yield from (_alone(function, item, died) for item in waiting)
         waiting.clear()
@@ -87,6 +93,18 @@ def _until_one_dies(
             return
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _refuse_if_none_can_start() -> None:
+    """Tell a process that an item killed from one that never came to work."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            pool.submit(int).result()
+        except BrokenProcessPool as error:
+            raise MicrocalcError(
+                "processes that read images must be able to start; they die at once. Use one (--processes 1). In a "
+                'script of your own, call microcalc below `if __name__ == "__main__":`'
+            ) from error
 
 
 def _alone(function: Callable[[Item], Result], item: Item, died: Callable[[Item], Result]) -> Result:
