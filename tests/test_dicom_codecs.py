@@ -215,3 +215,13 @@ def test_threads_share_the_decoder():
         answers = list(pool.map(read, [REFERENCE / f"{name}_u12.dcm" for name in ("jpegls", "jpeg_lossless_sv1")] * 6))
     for answer in answers:
         np.testing.assert_array_equal(answer.stored, breast())
+
+
+def test_loss_that_only_the_codestream_tells_is_said():
+    content = (REFERENCE / "jpeg2000_lossy_u12.dcm").read_bytes()
+    silent = content.replace(b"\x28\x00\x10\x21CS\x02\x0001", b"\x28\x00\x10\x21CS\x02\x0000")
+    assert silent != content
+    answer = read(silent)
+    assert answer.facts.lossy
+    assert "the header does not say so" in next(n.message for n in answer.notes if n.code is NoteCode.LOSSY)
+    assert not read(REFERENCE / "jpeg2000_u12.dcm").facts.lossy

@@ -7,6 +7,7 @@ import pytest
 
 from dicom_samples import breast, dataset, item, to_bytes
 from microcalc.intake.dicom import Mammogram, NoteCode, ReadOptions, Refusal, read_mammogram
+from microcalc.intake.dicom.greys import GreyScale
 
 LOOK_AWAY = ReadOptions(check_pixels=False)
 
@@ -251,3 +252,11 @@ def test_a_steep_window_is_as_exact_as_a_flat_one():
     answer = read(dataset(stored, bits=16, WindowCenter=60000.3, WindowWidth=40, VOILUTFunction="LINEAR_EXACT"))
     expected = [linear_exact(x, 60000.3, 40) for x in range(59970, 60030)]
     np.testing.assert_allclose(answer.pixels.ravel()[59970:60030], expected, atol=1e-6)
+
+
+def test_values_beyond_the_stored_bits_get_the_nearest_grey():
+    """A codec may give more than Bits Stored says; the table ends there."""
+    for kind, first in (("u2", 0), ("i2", -2048)):
+        scale = GreyScale(table=np.linspace(0, 1, 4096, dtype="f4"), first=first)
+        values = np.array([[first, first + 4095, 30_000]], kind)
+        assert scale.apply(values).tolist() == [[0, 1, 1]]

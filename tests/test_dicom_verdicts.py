@@ -5,13 +5,17 @@ import io
 import json
 import math
 import os
+import pickle
 import struct
 import tracemalloc
+import warnings
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from dicom_samples import (
@@ -387,6 +391,59 @@ def test_numbers_that_are_none_are_nan_or_missing():
 
 
 def test_the_class_of_mammograms_is_the_standards():
-    pydicom_uid = pytest.importorskip("pydicom.uid")
-    assert pydicom_uid.UID(MAMMOGRAPHY).name == "Digital Mammography X-Ray Image Storage - For Presentation"
-    assert pydicom_uid.UID(TOMOSYNTHESIS).name == "Breast Tomosynthesis Image Storage"
+    assert pydicom.uid.UID(MAMMOGRAPHY).name == "Digital Mammography X-Ray Image Storage - For Presentation"
+    assert pydicom.uid.UID(TOMOSYNTHESIS).name == "Breast Tomosynthesis Image Storage"
+
+
+@pytest.mark.parametrize("name", ["jpegls_u12", "jpeg2000_s12", "rle_u16"])
+def test_datasets_that_pydicom_has_read_are_read_like_their_files(name):
+    path = Path(__file__).parent / f"reference/dicom/{name}.dcm"
+    by_file, by_dataset = read_mammogram(path), read_mammogram(pydicom.dcmread(path))
+    assert isinstance(by_file, Mammogram)
+    assert isinstance(by_dataset, Mammogram)
+    np.testing.assert_array_equal(by_dataset.pixels, by_file.pixels)
+
+
+@pytest.mark.parametrize("syntax", [pydicom.uid.ImplicitVRLittleEndian, pydicom.uid.ExplicitVRBigEndian, DEFLATED])
+def test_datasets_in_every_plain_encoding_are_read(syntax):
+    answer = read_mammogram(pydicom.dcmread(io.BytesIO(to_bytes(dataset(), syntax))))
+    assert isinstance(answer, Mammogram)
+    np.testing.assert_array_equal(answer.stored, breast())
+
+
+def test_a_dataset_without_file_meta_or_pixels():
+    ds = dataset()
+    del ds.file_meta
+    assert isinstance(read_mammogram(ds), Mammogram)
+    del ds.PixelData
+    assert refused(ds).code is Verdict.NO_PIXEL_DATA
+
+
+def test_a_name_as_text_is_a_mistake_of_the_caller():
+    with pytest.raises(TypeError, match="Path"):
+        read_mammogram("a.dcm")  # type: ignore[arg-type]
+
+
+def test_warnings_are_held_back_while_any_thread_reads_and_come_back_after():
+    content = to_bytes(dataset(StudyDate="19990231", PatientID="x" * 80))
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(read_mammogram, [content] * 40))
+    assert all(isinstance(answer, Mammogram) for answer in answers)
+    assert warnings.filters == before
+
+
+def test_a_mammogram_can_be_made_of_pixels_alone():
+    pixels = np.zeros((4, 5), np.float32)
+    made = Mammogram(stored=np.zeros((4, 5), np.uint16), facts=Facts(), pixels=pixels)
+    assert made.pixels is pixels
+    assert made.plane[1:3, 0:2].shape == (2, 2)
+    with pytest.raises(TypeError, match="grey scale"):
+        Mammogram(stored=made.stored, facts=Facts())
+
+
+def test_a_mammogram_travels_between_processes():
+    answer = read_mammogram(to_bytes(dataset()))
+    again = pickle.loads(pickle.dumps(answer))
+    np.testing.assert_array_equal(again.pixels, answer.pixels)  # type: ignore[union-attr]
+    assert again.facts.sop_uid == "1.2.3.4.5"

@@ -10,11 +10,15 @@ from microcalc.intake.dicom.library import Rejected
 from microcalc.intake.dicom.pixel_format import PixelFormat
 from microcalc.intake.dicom.verdicts import Verdict
 
-__all__ = ["J2K_START", "SEARCHED", "check_codestream", "codestream_size"]
+__all__ = ["J2K_START", "SEARCHED", "check_codestream", "codestream_size", "is_irreversible"]
 
 JPEG_START = b"\xff\xd8"
 J2K_START = b"\xff\x4f\xff\x51"
+COD = b"\xff\x52"
 JP2_START = b"\x00\x00\x00\x0cjP  "
+
+MAIN_HEADER = 4096
+"""Bytes in which the coding style of a JPEG 2000 codestream is looked for; it follows the size closely."""
 
 _FRAME_MARKERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 """SOF of JPEG, without the tables DHT, JPG and DAC, and SOF of JPEG-LS."""
@@ -55,6 +59,13 @@ def codestream_size(frame: bytes) -> tuple[int, int, int] | None:
     if frame.startswith(JP2_START):
         start = frame.find(J2K_START, 0, SEARCHED)
     return _of_jpeg2000(frame[start : start + 64]) if start >= 0 and frame[start : start + 4] == J2K_START else None
+
+
+def is_irreversible(frame: bytes) -> bool:
+    """Whether a JPEG 2000 codestream uses the 9-7 transform, which loses (T.800 A.6.1, COD)."""
+    start = frame.find(J2K_START, 0, SEARCHED)
+    place = frame.find(COD, start, start + MAIN_HEADER) if start >= 0 else -1
+    return place >= 0 and frame[place + 13 : place + 14] == b"\0"
 
 
 def _of_jpeg(frame: bytes) -> tuple[int, int, int] | None:

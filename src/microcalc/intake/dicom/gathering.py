@@ -58,7 +58,7 @@ def gather(opened: Opened, path: str, options: ReadOptions) -> tuple[Facts, list
 
 def _who(header: Header) -> dict[str, str]:
     """Who, when, on which device."""
-    acquired = header.text("AcquisitionDate") or header.text("AcquisitionDateTime") or header.text("ContentDate")
+    acquired = header.text("AcquisitionDate") or header.text("AcquisitionDateTime")
     return {
         "manufacturer": header.text("Manufacturer"),
         "model": header.text("ManufacturerModelName"),

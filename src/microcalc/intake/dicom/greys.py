@@ -69,9 +69,11 @@ class GreyScale:
         table = self.table
         if table is None:
             return self._by_ramp(stored)
-        if self.first == 0 and stored.dtype.kind == "u":
-            return np.take(table, stored, mode="clip")
-        return np.take(table, stored.astype(np.int32) - self.first, mode="clip")
+        # One grey for each pattern of bits, so that signed values need no copy to be looked up.
+        bits = np.dtype(f"u{stored.dtype.itemsize}")
+        patterns = np.arange(1 << (8 * bits.itemsize), dtype=bits).view(stored.dtype).astype(np.int64)
+        whole = table[np.clip(patterns - self.first, 0, len(table) - 1)]
+        return np.take(whole, stored.view(bits))
 
     def _padding_is_black(self) -> bool:
         """Whether the ramp or table makes the padding black anyhow, so that nothing need be done."""

@@ -5,7 +5,7 @@ What a codestream says of its own size is compared with the header before memory
 """
 
 from microcalc.intake.dicom.codecs import READERS, Stored, of_bytes
-from microcalc.intake.dicom.codestream import check_codestream
+from microcalc.intake.dicom.codestream import check_codestream, is_irreversible
 from microcalc.intake.dicom.frame import read_frame
 from microcalc.intake.dicom.library import CONTENT_ERRORS, Rejected
 from microcalc.intake.dicom.pixel_format import PixelFormat
@@ -16,11 +16,11 @@ from microcalc.intake.dicom.verdicts import Verdict
 __all__ = ["decode"]
 
 
-def decode(opened: Opened, form: PixelFormat) -> Stored:
+def decode(opened: Opened, form: PixelFormat) -> tuple[Stored, bool]:
     """Stored values of the only frame, without the bits that do not belong to them.
 
     Returns:
-        (rows, cols), of ``form.dtype``; may be read-only.
+        (rows, cols), of ``form.dtype``, may be read-only; and whether the codestream itself says that it has lost.
 
     Raises:
         Rejected: see the verdicts about pixels.
@@ -28,13 +28,14 @@ def decode(opened: Opened, form: PixelFormat) -> Stored:
     syntax = check_syntax(opened.transfer_syntax)
     frame = read_frame(opened, form, compressed=bool(syntax.package))
     if syntax.family == Family.PLAIN:
-        return of_bytes(frame, form, little_endian=opened.little_endian)
+        return of_bytes(frame, form, little_endian=opened.little_endian), False
     if syntax.family == Family.GE:
-        return of_bytes(frame, form, little_endian=False)
+        return of_bytes(frame, form, little_endian=False), False
     if syntax.family != Family.RLE:
         check_codestream(frame, form)
     try:
-        return READERS[syntax.family](frame, form, opened.transfer_syntax)
+        stored = READERS[syntax.family](frame, form, opened.transfer_syntax)
+        return stored, syntax.family == Family.JPEG2000 and is_irreversible(frame)
     except Rejected:
         raise
     except CONTENT_ERRORS as error:

@@ -99,6 +99,8 @@ def _answered(
 ) -> Answer | Refusal:  # fmt: skip
     """Open a source and read it; whatever it holds, an answer comes back."""
     pydicom_module("pydicom")
+    if isinstance(source, str):
+        raise TypeError(f"a file is named by a pathlib.Path, not by text: Path({source!r})")
     reading = _Reading(source, options)
     with quiet():
         try:
@@ -136,7 +138,10 @@ def _whole(reading: _Reading, opened: Opened) -> Mammogram:
     form = _judged(reading, opened)
     if is_for_processing(reading.facts):
         reading.note(NoteCode.FOR_PROCESSING_ACCEPTED, "raw values of the detector, accepted on request")
-    stored = decode(opened, form)
+    stored, lost = decode(opened, form)
+    if lost and not reading.facts.lossy:
+        reading.facts = replace(reading.facts, lossy=True)
+        reading.note(NoteCode.LOSSY, "the pixels were compressed with loss, though the header does not say so")
     greys = _greys(reading, opened, form, stored)
     return Mammogram(stored=stored, facts=reading.facts, notes=tuple(reading.notes), greys=greys)
 
