@@ -76,7 +76,16 @@ export class Pane {
     this.gestures = new Gestures(this);
     this.marks.addEventListener("focus", () => events.active(this));
     this.observer = new ResizeObserver(([entry]) => this.resize(entry));
-    this.observer.observe(this.grey);
+    this.observe();
+  }
+
+  /** A change of the screen's density alone counts too, where the browser tells it. */
+  observe() {
+    try {
+      this.observer.observe(this.grey, { box: "device-pixel-content-box" });
+    } catch {
+      this.observer.observe(this.grey);
+    }
   }
 
   /** Let go of everything that outlives the element. */
@@ -147,7 +156,7 @@ export class Pane {
     this.observer.unobserve(this.grey);
     this.grey.replaceWith(fresh);
     this.grey = fresh;
-    this.observer.observe(fresh);
+    this.observe();
     this.art = new Painter(fresh);
     this.art.show(this.plane);
     this.repaint();
@@ -155,9 +164,7 @@ export class Pane {
 
   /** @param {ResizeObserverEntry} entry */
   resize(entry) {
-    const box = entry.devicePixelContentBoxSize?.[0];
-    const width = box ? box.inlineSize : Math.round(entry.contentRect.width * devicePixelRatio);
-    const height = box ? box.blockSize : Math.round(entry.contentRect.height * devicePixelRatio);
+    const { width, height } = screenSize(entry);
     if (!width || !height || (width === this.grey.width && height === this.grey.height)) return;
     const dx = (width - this.grey.width) / 2;
     const dy = (height - this.grey.height) / 2;
@@ -190,22 +197,26 @@ export class Pane {
   }
 
   /**
-   * Zoom so that the point under the pointer stays where it is; a step across one to one stops there.
+   * Zoom by a step; one that goes across one to one stops there.
    * @param {number} factor
-   * @param {Point} [at] the middle where nothing is given
+   * @param {Point} [at] stays where it is; the middle where nothing is given
    */
-  zoom(factor, at = { x: this.grey.width / 2, y: this.grey.height / 2 }) {
-    const { scale, x, y } = this.view;
+  zoom(factor, at) {
+    const { scale } = this.view;
     const wanted = scale * factor;
-    const passes = (scale - 1) * (wanted - 1) < 0 && Math.abs(factor - 1) < 0.5;
-    const smallest = Math.min(1, this.wholeScale / 2);
-    const next = passes ? 1 : Math.min(LARGEST_SCALE, Math.max(smallest, wanted));
-    this.place(next, at.x - ((at.x - x) * next) / scale, at.y - ((at.y - y) * next) / scale);
+    const passes = (scale - 1) * (wanted - 1) < 0;
+    this.zoomTo(passes ? 1 : Math.min(LARGEST_SCALE, Math.max(Math.min(1, this.wholeScale / 2), wanted)), at);
+  }
+
+  /** @param {number} scale @param {Point} [at] */
+  zoomTo(scale, at = { x: this.grey.width / 2, y: this.grey.height / 2 }) {
+    const { scale: before, x, y } = this.view;
+    this.place(scale, at.x - ((at.x - x) * scale) / before, at.y - ((at.y - y) * scale) / before);
   }
 
   /** One image pixel on one screen pixel. */
   actualSize() {
-    this.zoom(1 / this.view.scale, this.pointer ?? undefined);
+    this.zoomTo(1, this.pointer ?? undefined);
   }
 
   /** @param {number} dx @param {number} dy screen pixels */
@@ -288,4 +299,17 @@ export class Pane {
     const along = (/** @type {number} */ at, /** @type {number} */ origin) => Math.round(side / 2 - ((at - origin) / this.view.scale) * scale);
     this.lensArt.draw({ scale, x: along(pointer.x, this.view.x), y: along(pointer.y, this.view.y) }, this.window);
   }
+}
+
+/**
+ * Screen pixels that an element covers: as the browser says, which knows how it rounds, unless it says something else than the
+ * density does (some remote screens).
+ * @param {ResizeObserverEntry} entry
+ */
+function screenSize({ contentRect, devicePixelContentBoxSize }) {
+  const width = contentRect.width * devicePixelRatio;
+  const height = contentRect.height * devicePixelRatio;
+  const said = devicePixelContentBoxSize?.[0];
+  const fits = said && Math.abs(said.inlineSize - width) <= 1 && Math.abs(said.blockSize - height) <= 1;
+  return fits ? { width: said.inlineSize, height: said.blockSize } : { width: Math.round(width), height: Math.round(height) };
 }
