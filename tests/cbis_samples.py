@@ -44,8 +44,14 @@ def uid(name: str, what: str) -> str:
     return "1.3.6.1.4.1.9590.100.1.2." + str(int.from_bytes(f"{name}{what}".encode(), "big") % 10**30)
 
 
-def secondary_capture(name: str, series: str, stored: np.ndarray, *, description: str, number: int = 1) -> bytes:
-    """A picture with the elements of the real objects: no spacing, no view position, side and view elsewhere."""
+def secondary_capture(
+    name: str, series: str, stored: np.ndarray, *, description: str, number: int = 1, uids: Sequence[str] = ()
+) -> bytes:
+    """A picture with the elements of the real objects: no spacing, no view position, side and view elsewhere.
+
+    ``uids``: Study and Series Instance UID; default made up from the name.
+    """
+    study, series = uids or (uid(name, "study"), uid(name, series))
     side, view = name.split("_")[3:5]
     elements = dict.fromkeys(
         ("PresentationIntentType", "ImageType", "AcquisitionDate", "Manufacturer", "ManufacturerModelName",
@@ -55,8 +61,8 @@ def secondary_capture(name: str, series: str, stored: np.ndarray, *, description
     bits = 8 * stored.dtype.itemsize
     return to_bytes(
         dataset(
-            stored, bits=bits, SOPClassUID=SECONDARY_CAPTURE, SOPInstanceUID=uid(name, f"{description}{number}"),
-            StudyInstanceUID=uid(name, "study"), SeriesInstanceUID=uid(name, series), PatientID=name, PatientName=name,
+            stored, bits=bits, SOPClassUID=SECONDARY_CAPTURE, SOPInstanceUID=uid(series, f"{number}"),
+            StudyInstanceUID=study, SeriesInstanceUID=series, PatientID=name, PatientName=name,
             StudyDate="20160807", ContentDate="20160426", AccessionNumber="", ConversionType="WSD",
             BodyPartExamined="BREAST", SecondaryCaptureDeviceManufacturer="MathWorks", StudyID="DDSM",
             Laterality=side[0], PatientOrientation=view, SeriesDescription=description, SeriesNumber="1",

@@ -1,5 +1,6 @@
 """CBIS-DDSM: the real tables, and pictures with real headers in the layout of the download."""
 
+import csv
 import json
 import lzma
 from dataclasses import replace
@@ -25,10 +26,15 @@ from microcalc.errors import InputError, TableError
 from microcalc.intake.cbis_ddsm import cbis_lines, from_cbis_ddsm, join_cbis, plan_cbis_ddsm
 from microcalc.intake.cbis_tables import CbisTable, find_cbis_tables, read_cbis_table, shared_patients
 from microcalc.intake.crop import Scale
+from microcalc.intake.dicom import ReadOptions
 from microcalc.intake.harvest import HarvestSettings
 from microcalc.intake.image_files import read_image_files
 from microcalc.intake.lesions import CutSettings
 
+SHARED = Path(__file__).parents[2] / "shared/reference/datasets/cbis_ddsm"
+"""The whole reference material, where it lies beside the project."""
+
+WHOLE, MASKS = "full mammogram images", "ROI mask images"
 REFERENCE = Path(__file__).parent / "reference/cbis_ddsm"
 LESIONS = (
     Lesion(),
@@ -116,6 +122,52 @@ def test_the_eight_real_films_join_the_mass_tables_by_header(real_tables: dict[s
         assert (case.image.facts.laterality, case.image.facts.view) == (case.case.side, case.case.view)
     assert sorted((case.case.patient, case.case.side, case.case.label) for case in joined) == [
         *[("P_00173", "L", 0)] * 2, *[("P_00173", "R", 0)] * 4, *[("P_00820", "L", 1)] * 2, *[("P_00820", "R", 0)] * 2,
+    ]  # fmt: skip
+
+
+def test_every_row_of_the_real_test_table_joins_a_tree_in_the_real_layout(
+    real_tables: dict[str, CbisTable], tmp_path: Path
+):
+    """Real names and UIDs, in folders as the downloader makes them; only the pictures are tiny and made up."""
+    table, root = real_tables["calc_case_description_test_set"], tmp_path / "download"
+    series = {(ref, kind) for case in table.cases for ref, kind in ((case.image, WHOLE), (case.mask, MASKS)) if ref}
+    stored = np.zeros((24, 20), np.uint16)
+    for ref, kind in series:
+        where = f"{ref.patient}/08-29-2017-DDSM-{ref.study[-5:]}/1.000000-{kind}-{ref.series[-5:]}"
+        for number in (1,) if kind == WHOLE else (1, 2):
+            uids = (ref.study, ref.series)
+            content = secondary_capture(ref.patient, "", stored, description=kind, number=number, uids=uids)
+            place(root, where, content, f"1-{number}.dcm")
+    joined = list(join_cbis([table], read_image_files(root, options=ReadOptions(accept_derived=True))))
+    assert len(joined) == 326
+    assert all(case.image is not None and len(case.masks) == 2 and not case.remark for case in joined)
+    assert all(case.image.facts.view == case.case.view for case in joined if case.image is not None)
+    if SHARED.is_dir():
+        with (SHARED / "tcia_path_layout/calc-test.csv").open(encoding="utf-8") as file:
+            listed = {without_day(line["img_path"]) for line in csv.DictReader(file)}
+        ours = {without_day(case.image.name) for case in joined if case.image is not None}
+        assert len(listed) == 282
+        assert {name.split("/")[1] for name in ours - listed} == {
+            "Calc-Test_P_00353_LEFT_CC",
+            "Calc-Test_P_00353_LEFT_MLO",
+        }
+        assert not listed - ours
+
+
+def without_day(path: str) -> str:
+    """A path of the download without the day of the study, which no table knows."""
+    parts = path.split("/")
+    return "/".join((*parts[:2], parts[2][-10:], *parts[3:]))
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the reference tables are not beside the project")
+def test_all_eight_tables_of_both_releases_are_told_apart():
+    tables = find_cbis_tables(SHARED)
+    assert sorted((t.kind, str(t.split), t.early, len(t.cases), len(t.patients)) for t in tables) == [
+        ("calcification", "test", False, 326, 151), ("calcification", "test", True, 326, 151),
+        ("calcification", "train", False, 1546, 602), ("calcification", "train", True, 1546, 602),
+        ("mass", "test", False, 378, 201), ("mass", "test", True, 378, 201),
+        ("mass", "train", False, 1318, 691), ("mass", "train", True, 1318, 691),
     ]  # fmt: skip
 
 

@@ -158,6 +158,19 @@ def test_the_same_place_twice_is_one_lesion(index: ImageIndex, tmp_path: Path):
     assert join.rows[2].faults[0].message.endswith("row 2 has the same place")
 
 
+def test_a_lesion_with_two_labels_is_named_in_all_its_rows(index: ImageIndex, tmp_path: Path):
+    cells = {"pid": "123", "date": "2018-03-05", "lesion": "1"}
+    join = joined(
+        index, tmp_path, row(**cells, side="L", view="CC", dx="ADH"), row(**cells, side="L", view="MLO", dx="IDC"),
+        row(**cells, side="R", dx="IDC"),
+    )  # fmt: skip
+    assert [found.faults[0].code if found.faults else "" for found in join.rows] == [
+        "lesion-labels",
+        "lesion-labels",
+        "",
+    ]
+
+
 def test_a_copy_of_a_file_is_counted_and_the_first_taken(folder: Path, tmp_path: Path):
     images = read_image_files(folder)
     twice = ImageIndex([*images, *images[:2]])

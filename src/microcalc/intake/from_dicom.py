@@ -28,6 +28,7 @@ FAULT_REASONS: Mapping[str, str] = {
     "no-key": "mammogram not named",
     "unknown-word": "word not known",
     "label-pathology": "label contradicts pathology",
+    "lesion-labels": "two labels for one lesion",
     "no-place": "lesion not located",
     "bad-place": "lesion not located",
     "outside": "lesion outside the image",

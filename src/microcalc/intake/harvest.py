@@ -229,7 +229,8 @@ class _Basket:
             hidden["source_uid"] = names.uid(str(row["source_uid"]))
         if row.get("lesion_id"):
             numbers = self._lesions[patient]
-            hidden["lesion_id"] = numbers.setdefault(str(row["lesion_id"]), str(len(numbers) + 1))
+            lesion = f"{row.get('laterality', '')}{row['lesion_id']}"  # lesion 1 of each breast are two
+            hidden["lesion_id"] = numbers.setdefault(lesion, str(len(numbers) + 1))
         if row.get("site"):
             hidden["site"] = f"S{names.code('site', str(row['site']))[:6]}"
         return hidden

@@ -5,6 +5,7 @@ side, view and magnification then narrow it down. Where more than one mammogram 
 where row and header contradict each other the row is named too. Nothing is read but headers, nothing is written.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -93,8 +94,8 @@ def join_rows(rows: Iterable[LabelRow], index: ImageIndex, *, keep_implants: boo
         index: of the files.
         keep_implants: whether images whose header tells of an implant stay.
     """
-    joined = [_join(row, index, keep_implants=keep_implants) for row in rows]
-    return Join(tuple(_without_repeats(joined)), index)
+    joined = _without_repeats(_join(row, index, keep_implants=keep_implants) for row in rows)
+    return Join(tuple(_with_one_label_each(list(joined))), index)
 
 
 def _join(row: LabelRow, index: ImageIndex, *, keep_implants: bool) -> JoinedRow:
@@ -211,6 +212,27 @@ def _misplaced(row: LabelRow, image: ImageFile) -> list[RowFault]:
             f"{centre_row:g}, column {centre_col:g}. Rows are counted from the top, columns from the left, both from 0",
         )
     ]
+
+
+def _with_one_label_each(rows: list[JoinedRow]) -> Iterator[JoinedRow]:
+    """A lesion has one biopsy result; where its rows have two, which of them is right nobody can tell here."""
+    labels: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for joined in rows:
+        if joined.usable:
+            labels[_lesion(joined)].add(joined.row.values.get("label", ""))
+    for joined in rows:
+        known = labels[_lesion(joined)]
+        if joined.usable and joined.row.values.get("lesion_id") and len(known) > 1:
+            fault = RowFault("lesion-labels", "a lesion must have one label in all its rows; this one has two")
+            yield JoinedRow(joined.row, joined.image, joined.by, None, (fault,))
+        else:
+            yield joined
+
+
+def _lesion(joined: JoinedRow) -> tuple[str, str, str]:
+    """Patient, side and name of a row's lesion."""
+    side = joined.image.facts.laterality if joined.image else ""
+    return joined.patient, str(side), joined.row.values.get("lesion_id", "")
 
 
 def _without_repeats(rows: Iterable[JoinedRow]) -> Iterator[JoinedRow]:
