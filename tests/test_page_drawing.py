@@ -1,7 +1,6 @@
 """What the page draws is what the server decoded: each grey within half a level, at every density of the screen."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
