@@ -83,7 +83,7 @@ def test_made_up_images_and_remarks_of_intake_are_told(tmp_path: Path) -> None:
     audit = check_cohort(tmp_path / "c")
     assert messages(audit)["synthetic"] == "the images of this cohort are made up"
     assert [f.message for f in audit.of(Severity.WARNING)] == ["Patients are not known"]
-    assert messages(audit)["left-out"].startswith("1 sources were left out")
+    assert messages(audit)["left-out"].startswith("1 source left out")
 
 
 def test_the_record_is_json(folder: Path) -> None:

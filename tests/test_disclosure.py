@@ -100,7 +100,17 @@ def test_what_is_no_pseudonym_is_found(tmp_path: Path, cells: Mapping[str, objec
 
 def test_made_up_patients_need_no_pseudonyms(tmp_path: Path) -> None:
     cells = {"patient_id": "p1", "image_id": "x", "exam_date": "2018-01-05", "source_uid": "1.2.3.4.5.6.7"}
-    assert private(write(tmp_path / "c", synthetic=True, **cells)) == {}
+    folder = write(tmp_path / "c", synthetic=True, **cells)
+    path = folder / "rois/benign/x.png"
+    path.write_bytes(with_chunk(path.read_bytes(), b"tEXt", b"Title\0SYNTHETIC"))
+    assert private(folder) == {}
+
+
+def test_a_kind_of_column_is_told_once(tmp_path: Path) -> None:
+    folder = write(tmp_path / "c", source_uid="1.2.840.113619.2.1", exam_date="2018-01-05")
+    more = privacy_checks()
+    codes = [f.code for f in check_cohort(folder, contents=False, more=more).of(Severity.ERROR)]
+    assert sorted(codes) == ["privacy-date", "privacy-uid"]
 
 
 def test_a_verdict_that_names_a_file_by_a_patient_is_found(tmp_path: Path) -> None:

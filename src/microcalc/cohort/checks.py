@@ -172,9 +172,9 @@ def _history(evidence: Evidence) -> Iterator[Finding]:
         if verdict.get("accepted") is True:
             severity = Severity.NOTE if verdict.get("code") in _HARMLESS else Severity.WARNING
             yield Finding(str(verdict.get("code")), severity, str(verdict.get("message")))
-    left_out = sum(v.get("accepted") is False for v in verdicts)
+    left_out = [v for v in verdicts if v.get("accepted") is False]
     if left_out:
-        yield note("left-out", f"{left_out} sources were left out when the cohort was made; {RECORD} says why")
+        yield note("left-out", f"{count(left_out, 'source')} left out when the cohort was made; {RECORD} says why")
 
 
 CHECKS: tuple[Check, ...] = (

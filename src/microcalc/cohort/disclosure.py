@@ -15,6 +15,7 @@ from microcalc.cohort.evidence import Check, Evidence
 from microcalc.cohort.findings import Finding, count, error, note, some
 from microcalc.cohort.rows import COLUMNS
 from microcalc.cohort.search import FILE_NAMES, Needles, Passage, WantedText, passages
+from microcalc.cohort.writer import TABLE
 from microcalc.vocabulary import Laterality, View
 
 __all__ = ["Progress", "privacy_checks"]
@@ -112,7 +113,7 @@ def _says_nothing(name: str) -> bool:
 def _uids(evidence: Evidence) -> Iterator[Finding]:
     foreign = [u for u in evidence.table["source_uid"].unique() if u and not _is_own_uid(str(u).encode())]
     if foreign and not _is_synthetic(evidence):
-        yield error("privacy-uid", f"source_uid: {count(foreign, 'value')} that are no pseudonyms of microcalc")
+        yield error("privacy-uid", f"source_uid: {count(foreign, 'UID')} that are no pseudonyms of microcalc")
 
 
 def _dates(evidence: Evidence) -> Iterator[Finding]:
@@ -159,7 +160,10 @@ def _search(evidence: Evidence, needles: Needles, progress: Progress | None) -> 
             shown[needles.wanted[number].origin].append(passage.place)
         if progress is not None:
             progress(min(len(names) - 1, total), total)
-    for code, where in places.items():
+    told = {f.code for check in (_uids, _dates) for f in check(evidence)}
+    for code in told & set(places):  # the table's own columns were told of already
+        places[code] = [place for place in places[code] if place != TABLE]
+    for code, where in ((c, w) for c, w in places.items() if w):
         yield error(code, f"{_WHAT[code]}, in {some(dict.fromkeys(where))}")
     for origin, where in sorted(shown.items()):
         yield error("privacy-source", f"{origin} of the source shows through, in {some(dict.fromkeys(where))}")
@@ -176,7 +180,8 @@ def _patterns_in(passage: Passage, evidence: Evidence) -> Iterator[str]:
     if _KEY in content[:1024]:
         yield "privacy-key"
     chunk = passage.place.rpartition(", chunk ")[2]
-    if passage.place.endswith(", after its end") or (", chunk " in passage.place and chunk not in _PLAIN_CHUNKS):
+    more = passage.place.endswith(", after its end") or (", chunk " in passage.place and chunk not in _PLAIN_CHUNKS)
+    if more and not _is_synthetic(evidence):  # phantoms say in every picture that they are made up
         yield "privacy-metadata"
     for code, pattern, _ in _PATTERNS:
         if any(not _harmless(code, match.group(), evidence) for match in pattern.finditer(content)):
