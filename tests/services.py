@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ _PLACES = ("/usr/sbin", "/usr/bin", "/usr/local/bin", "/usr/local/sbin")
 
 def program(name: str, *, package: str) -> Path:
     """Path of a program; where it is absent the test is skipped, or fails if services are required."""
-    found = shutil.which(name) or shutil.which(name, path=":".join(_PLACES))
+    found = shutil.which(name, path=":".join(_PLACES)) or shutil.which(name)
     if found is None:
         absent(f"{name} is not installed (Debian package {package})")
     return Path(str(found))
@@ -58,6 +59,7 @@ class Orthanc:
 
     TITLE = "TESTPACS"
     USER, PASSWORD = "reader", "correct horse"
+    USER_ENV, PASSWORD_ENV = "TEST_PACS_USER", "TEST_PACS_PASSWORD"
 
     def __init__(self, folder: Path, *, our_title: str = "MICROCALC") -> None:
         self.folder = folder
@@ -178,8 +180,78 @@ def until(
 
 @pytest.fixture(scope="session")
 def pacs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    """One Orthanc for all tests of a session; it knows us as MICROCALC on ``our_port``."""
+    """One Orthanc for all tests of a session; it knows us as MICROCALC on ``our_port``.
+
+    The environment variables ``USER_ENV`` and ``PASSWORD_ENV`` hold its credentials.
+    """
     server = Orthanc(tmp_path_factory.mktemp("orthanc"))
     server.start()
+    os.environ[Orthanc.USER_ENV], os.environ[Orthanc.PASSWORD_ENV] = Orthanc.USER, Orthanc.PASSWORD
     yield server
+    del os.environ[Orthanc.USER_ENV], os.environ[Orthanc.PASSWORD_ENV]
     server.kill()
+
+
+class PostgreSQL:
+    """A PostgreSQL of our own on loopback, with an empty database for each test that asks for one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._number = 0
+        # It refuses to run as root; elsewhere it runs as whoever runs the tests.
+        self._user = "postgres" if os.geteuid() == 0 else None
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Make a cluster and start it; without syncing, since nothing here must outlive a power cut."""
+        data = self._folder / "data"
+        initdb = [_postgres("initdb"), "--username=tester", "--auth=trust", "--no-sync", "-E", "UTF8", "-D", data]
+        if self._user:
+            shutil.chown(self._folder, self._user)
+        subprocess.run(initdb, check=True, capture_output=True, user=self._user, cwd=self._folder)
+        command = [
+            _postgres("postgres"), "-D", data, "-h", "127.0.0.1", "-p", str(self.port), "-k", self._folder,
+            "-c", "fsync=off", "-c", "max_connections=60",
+        ]  # fmt: skip
+        with (self._folder / "log.txt").open("ab") as log:
+            self._running = subprocess.Popen(command, stdout=log, stderr=log, user=self._user, cwd=self._folder)
+        until(self._answers, seconds=60, what="PostgreSQL to answer", process=self._running)
+
+    def database(self) -> str:
+        """URL of a new database."""
+        self._number += 1
+        name = f"test{self._number}"
+        self._tell("createdb", name)
+        return f"postgresql://tester@127.0.0.1:{self.port}/{name}"
+
+    def stop(self) -> None:
+        """End it."""
+        if self._running is not None:
+            self._running.send_signal(signal.SIGINT)
+            self._running.wait(30)
+            self._running = None
+
+    def _answers(self) -> bool:
+        return is_listening(self.port) and self._tell("pg_isready", check=False) == 0
+
+    def _tell(self, name: str, *more: str, check: bool = True) -> int:
+        command = [_postgres(name), "-h", "127.0.0.1", "-p", str(self.port), "-U", "tester", *more]
+        return subprocess.run(command, check=check, capture_output=True).returncode
+
+
+def _postgres(name: str) -> Path:
+    """A program of PostgreSQL; Debian keeps those of the server out of the way, by version."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return found[-1] if found else program(name, package="postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """One PostgreSQL for all tests of a session; its folder is one that another user may enter."""
+    _postgres("initdb")
+    with tempfile.TemporaryDirectory(prefix="microcalc-postgresql-", ignore_cleanup_errors=True) as folder:
+        server = PostgreSQL(Path(folder))
+        server.start()
+        yield server
+        server.stop()

@@ -159,6 +159,7 @@ def run(
         list[str] | None, typer.Option("--name", help="Host name by which browsers call the server; may be repeated.")
     ] = None,
     watch: Annotated[Path | None, typer.Option(help="Folder whose files are taken in.")] = None,
+    pacs: Annotated[Path | None, typer.Option(help="Which PACS and how it is reached; see docs/pacs.md.")] = None,
     blind: Annotated[
         bool, typer.Option("--blind", help="Readers see each other's marks only when both have finished an exam.")
     ] = False,
@@ -177,7 +178,7 @@ def run(
     settings = Settings(
         study=study, data=data, database=database, host=host, port=port, names=tuple(names or ()),
         token_login=is_loopback(host) and not proxy.trusted, owner=getpass.getuser(),
-        https=bool(certificate or proxy.trusted), proxy=proxy, blind=blind, watch=watch, runtime=runtime,
+        https=bool(certificate or proxy.trusted), proxy=proxy, blind=blind, watch=watch, pacs=pacs, runtime=runtime,
     )  # fmt: skip
     if watch is not None and not watch.is_dir():
         raise InputError(f"{watch}: a watched folder must be there; it is not. Make it, or name another")

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from microcalc import __version__
-from microcalc.reader import routes_exams, routes_marks, routes_people, routes_readings, routes_uploads
+from microcalc.reader import routes_exams, routes_marks, routes_pacs, routes_people, routes_readings, routes_uploads
 from microcalc.reader.pages import page_routes
 from microcalc.reader.problems import LastNet, add_problem_handlers
 from microcalc.reader.room import Room, open_room
@@ -46,7 +46,7 @@ def app_of(room: Room) -> FastAPI:
     app = FastAPI(title="microcalc", version=__version__, lifespan=lifetime, openapi_url=None)
     app.state.room = room
     add_problem_handlers(app)
-    for module in (routes_people, routes_exams, routes_uploads, routes_marks, routes_readings):
+    for module in (routes_people, routes_exams, routes_uploads, routes_marks, routes_readings, routes_pacs):
         app.include_router(module.router)
     app.include_router(page_routes())
     _surround(app, room.settings)

@@ -6,8 +6,6 @@ disk. What the networks say is the business of `microcalc.reader.reader`.
 
 import hashlib
 import threading
-import zipfile
-import zlib
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -15,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from microcalc import RESEARCH_USE, __version__
 from microcalc.cohort.images import ROI_SIDE
-from microcalc.cohort.storage import atomic_path, sha256_of_file
-from microcalc.errors import MicrocalcError, StudyError
+from microcalc.cohort.storage import sha256_of_file
+from microcalc.errors import StudyError
 from microcalc.intake.dicom import Mammogram
 from microcalc.reader import audit
 from microcalc.reader.fair_queue import FairQueue
+from microcalc.reader.heat import write_heat
 from microcalc.reader.marks import mark_of
 from microcalc.reader.models import Image, Reading, new_id
 from microcalc.reader.people import Person
@@ -37,12 +35,7 @@ from microcalc.reader.vault import Vault
 if TYPE_CHECKING:
     from microcalc.reader.reader import Reader
 
-__all__ = ["Desk", "Heat", "StudyReader", "open_heat", "packed_heat", "reading_record", "study_reader"]
-
-BRIGHTEST = 255
-"""Number of a heatmap's 1.0."""
-
-GZIP_WINDOW, FASTEST = 31, 1
+__all__ = ["Desk", "StudyReader", "reading_record", "study_reader"]
 
 Record = dict[str, object]
 
@@ -202,8 +195,12 @@ class Desk:
         version, reader = mark.version, self.reader()
         answer = reader.read(self._shelf.mammogram(image), version.row, version.col, prevalence=prevalence)
         reading_id = new_id()
-        _write_heat(self._vault.heatmaps_path(reading_id), answer.heatmaps)
-        record = answer.as_record() | {"study": reader.facts["name"], "study_identity": reader.facts["identity"]}
+        write_heat(self._vault.heatmaps_path(reading_id), answer.heatmaps)
+        record = answer.as_record() | {
+            "study": reader.facts["name"],
+            "study_identity": reader.facts["identity"],
+            "microcalc": __version__,
+        }
         reading = Reading(
             id=reading_id, annotation_id=annotation_id, revision=version.revision, account_id=person.id, record=record
         )
@@ -241,43 +238,3 @@ def reading_record(reading: Reading) -> Record:
         "revision": reading.revision,
         "at": reading.at.isoformat(),
     }
-
-
-# ---------------------------------------------------------------------------------------------- heatmaps
-
-Heat = NDArray[np.uint8]
-"""(512, 512), 0 to 255 for 0 to 1."""
-
-
-def _write_heat(path: Path, heatmaps: Mapping[str, NDArray[np.float32]]) -> None:
-    """One npy file for each network in a zip, packed at the fastest level: a reader waits for it."""
-    with (
-        atomic_path(path) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=FASTEST) as archive,
-    ):
-        for name, heatmap in heatmaps.items():
-            numbers: Heat = np.rint(np.clip(heatmap, 0, 1) * BRIGHTEST).astype(np.uint8)
-            with archive.open(f"{name}.npy", "w") as file:
-                np.lib.format.write_array(file, numbers, allow_pickle=False)
-
-
-def open_heat(path: Path) -> dict[str, Heat]:
-    """Heatmaps of a reading, by network, and ``ensemble``.
-
-    Raises:
-        MicrocalcError: the file is missing.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except FileNotFoundError as error:
-        raise MicrocalcError(
-            f"{path}: the heatmaps of a reading must be in the data folder; they are not. Bring them back from a "
-            "backup, or read the square again"
-        ) from error
-
-
-def packed_heat(heatmap: Heat) -> bytes:
-    """Bytes of a heatmap, row by row, as gzip."""
-    packer = zlib.compressobj(FASTEST, zlib.DEFLATED, GZIP_WINDOW)
-    return packer.compress(heatmap.tobytes()) + packer.flush()

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -43,7 +44,6 @@ SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 1024
 
 _NAME = re.compile(r"[\w.@+-]{1,64}")
 _HASHER = PasswordHasher()
-_DUMMY = _HASHER.hash(secrets.token_hex(16))
 _AT_ONCE = threading.BoundedSemaphore(2)
 """Each argon2 hash takes 64 MiB: more than two at once would let a stranger fill the memory."""
 
@@ -149,13 +149,19 @@ def password_fits(session: Session, name: str, password: str) -> Account | None:
     """
     account = session.scalar(select(Account).where(Account.name == name.strip().casefold()))
     known = account is not None and account.active and bool(account.password)
-    stored = account.password if account is not None and known else _DUMMY
+    stored = account.password if account is not None and known else _nobodys_hash()
     with _AT_ONCE:
         try:
             _HASHER.verify(stored, password[:LONGEST_PASSWORD])
         except (VerificationError, InvalidHashError):
             return None
     return account if known else None
+
+
+@cache
+def _nobodys_hash() -> str:
+    """Hash of a password that nobody has: checking it takes as long as checking a real one."""
+    return _HASHER.hash(secrets.token_hex(16))
 
 
 def _hashed(password: str) -> str:

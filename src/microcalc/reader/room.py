@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -18,6 +19,9 @@ from microcalc.reader.shelf import Shelf
 from microcalc.reader.store import Store, sqlite_url
 from microcalc.reader.vault import Vault
 from microcalc.reader.watch import Watcher
+
+if TYPE_CHECKING:
+    from microcalc.reader.postroom import Postroom
 
 __all__ = ["DATABASE", "LoginToken", "Room", "open_room", "open_store"]
 
@@ -55,6 +59,7 @@ class Room:
         desk: where squares are read.
         lock: claim on the data folder.
         watcher: of the watched folder, if there is one.
+        postroom: the way to the PACS, if there is one.
         guesses: slows down wrong passwords.
         token: of the one-time log-in.
         announce: tells the owner a new address.
@@ -68,6 +73,7 @@ class Room:
     desk: Desk
     lock: FileLock
     watcher: Watcher | None = None
+    postroom: "Postroom | None" = None
     guesses: GuessLimit = field(default_factory=GuessLimit)
     token: LoginToken = field(default_factory=LoginToken)
     announce: Callable[[str], None] = _silent
@@ -99,11 +105,14 @@ class Room:
         self.desk.start()
         if self.watcher is not None:
             self.watcher.start()
+        if self.postroom is not None:
+            self.postroom.start()
 
     def close(self) -> None:
         """End processes, connections and the claim on the data folder."""
-        if self.watcher is not None:
-            self.watcher.close()
+        for part in (self.postroom, self.watcher):
+            if part is not None:
+                part.close()
         self.desk.close()
         self.decoder.close()
         self.store.close()
@@ -147,4 +156,14 @@ def open_room(settings: Settings, *, reader: StudyReader | None = None) -> Room:
     desk = Desk(settings, store, vault, shelf, reader)
     watch = settings.watch
     watcher = None if watch is None else Watcher(watch, settings.watch_seconds, store, shelf)
-    return Room(settings, store, vault, decoder, shelf, desk, lock, watcher)
+    room = Room(settings, store, vault, decoder, shelf, desk, lock, watcher)
+    try:
+        if settings.pacs is not None:
+            # Brings highdicom and pynetdicom, which a room without a PACS does without.
+            from microcalc.reader.postroom import open_postroom  # noqa: PLC0415
+
+            room.postroom = open_postroom(settings.pacs, store, vault, shelf)
+    except BaseException:
+        room.close()
+        raise
+    return room

@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from microcalc.errors import StudyError
-from microcalc.reader.desk import open_heat, packed_heat
 from microcalc.reader.doors import Changer, InRoom, Looker
 from microcalc.reader.fair_queue import TooManyWaitingError
 from microcalc.reader.forms import ReadForm
+from microcalc.reader.heat import open_heat, packed_heat
 from microcalc.reader.marks import mark_of
 from microcalc.reader.models import Reading
 from microcalc.reader.people import Person

@@ -93,6 +93,7 @@ class Settings:
         blind: readers see each other's marks only when both have finished an exam.
         watch: folder whose files are taken in.
         watch_seconds: between two looks at it.
+        pacs: file that says which PACS there is and how it is reached.
         session_hours: after which an idle session ends.
         decode_processes: that read uploaded files; 0: this one, unguarded.
         runtime: of the networks.
@@ -112,6 +113,7 @@ class Settings:
     blind: bool = False
     watch: Path | None = None
     watch_seconds: float = 2.0
+    pacs: Path | None = None
     session_hours: float = 12.0
     decode_processes: int = 1
     runtime: str = "auto"

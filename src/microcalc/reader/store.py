@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -63,15 +63,17 @@ class Store:
         """
         engine = _engine(url)
         try:
-            name = _migrate(engine)
-        except (OperationalError, SQLAlchemyError) as error:
+            return cls(engine, _migrate(engine))
+        except SQLAlchemyError as error:
             engine.dispose()
             kind = type(getattr(error, "orig", None) or error).__name__
             raise InputError(
                 f"{make_url(url).render_as_string(hide_password=True)}: the database must be reachable and writable; "
                 f"opening it ended with {kind}: {_first_line(error)}. Mend the URL, or start the database"
             ) from error
-        return cls(engine, name)
+        except BaseException:
+            engine.dispose()
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

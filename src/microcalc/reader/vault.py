@@ -13,6 +13,7 @@ uploaded file was called is used nowhere as a path.
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -97,8 +98,11 @@ class Vault:
     def clean(self) -> None:
         """Remove what a killed server left half-received; only while nobody else uses the vault."""
         for path in (self.folder / "incoming").iterdir():
-            with suppress(OSError):
-                path.unlink()
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    path.unlink()
 
     def incoming(self, limit: int) -> Incoming:
         """Begin to receive a file of so many bytes at most."""

@@ -1,0 +1,142 @@
+"""To the PACS and back through the web: a real Orthanc gets a report, gives a study, and may be away for long."""
+
+import base64
+import json
+import urllib.request
+from pathlib import Path
+
+import pydicom
+import pytest
+import yaml
+from sqlalchemy import text
+
+from microcalc.reader.room import Room
+from reader_room import Guest, Rooms, StandIn, mammogram
+from services import Orthanc, dicom_errors, free_port, until
+
+pytest_plugins = ("reader_room_fixtures",)
+
+
+def settings_file(folder: Path, server: Orthanc, **more: object) -> Path:
+    path = folder / "pacs.yaml"
+    values = {"kind": "dicomweb", "url": server.url, "user_env": "T_USER", "password_env": "T_PASSWORD"}
+    path.write_text(yaml.safe_dump(values | more))
+    return path
+
+
+@pytest.fixture
+def room(rooms: Rooms, pacs_server: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Room:
+    """A room with a study and a PACS."""
+    monkeypatch.setenv("T_USER", Orthanc.USER)
+    monkeypatch.setenv("T_PASSWORD", Orthanc.PASSWORD)
+    return rooms.open(reader=StandIn(), pacs=settings_file(tmp_path, pacs_server))
+
+
+def read(guest: Guest, **image: object) -> dict[str, object]:
+    mark = guest.mark(guest.image(**image), lesion="A", birads="4B", pathology="dcis")
+    return dict(guest.post(f"/api/annotations/{mark['id']}/reading", {}))
+
+
+def states(guest: Guest) -> list[str]:
+    return [entry["state"] for entry in guest.get("/api/outbox")]
+
+
+def test_a_reading_is_sent_once_as_valid_objects_of_the_same_study(owner: Guest, pacs_server: Orthanc, tmp_path: Path):
+    reading = read(owner, study=71)
+    first = owner.post(f"/api/readings/{reading['id']}/send", status=202)
+    again = owner.post(f"/api/readings/{reading['id']}/send", status=202)
+    assert [entry["id"] for entry in first] == [entry["id"] for entry in again]
+    assert sorted(entry["kind"] for entry in first) == ["PR", "SEG", "SR"]
+    until(lambda: states(owner) == ["sent"] * 3, seconds=60, what="the PACS to have all three")
+    held = [i for i in pacs_server.get("/instances?expand") if i["MainDicomTags"]["SOPInstanceUID"] in _sent(owner)]
+    assert len(held) == 3
+    assert owner.get("/api/exams")[0]["status"] == "sent"
+    for number, instance in enumerate(held):
+        path = tmp_path / f"{number}.dcm"
+        path.write_bytes(_file(pacs_server, str(instance["ID"])))
+        assert dicom_errors(path) == []
+        assert pydicom.dcmread(path).StudyInstanceUID == "1.2.3.71"
+
+
+def _sent(guest: Guest) -> set[str]:
+    with guest.room.store.reading() as session:
+        return set(session.scalars(text("SELECT sop_uid FROM outbox")))
+
+
+def _file(server: Orthanc, instance: str) -> bytes:
+    request = urllib.request.Request(f"http://127.0.0.1:{server.http_port}/instances/{instance}/file")
+    token = base64.b64encode(f"{server.USER}:{server.PASSWORD}".encode()).decode()
+    request.add_header("Authorization", f"Basic {token}")
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return bytes(answer.read())
+
+
+def test_a_study_is_found_by_patient_and_fetched_into_the_worklist(owner: Guest, pacs_server: Orthanc):
+    pacs_server.put(mammogram(1, study=72, PatientID="FETCH-ME"))
+    pacs_server.put(mammogram(2, study=72, PatientID="FETCH-ME", ViewPosition="MLO"))
+    found = owner.post("/api/pacs/query", {"patient": "FETCH-ME", "date": "2019-02-03"}, 200)
+    assert [(f["study_uid"], f["date"], f["patient_id"]) for f in found] == [("1.2.3.72", "2019-02-03", "FETCH-ME")]
+    taken = owner.post("/api/pacs/fetch", {"study_uid": "1.2.3.72"}, 200)
+    assert [t["accepted"] for t in taken] == [True, True]
+    assert [exam["source"] for exam in owner.get("/api/exams?search=FETCH-ME")] == ["pacs"]
+    entries = owner.get("/api/audit")["entries"]
+    assert {"query", "fetch", "pacs"} <= {entry["action"] for entry in entries}
+    assert "FETCH-ME" not in json.dumps(entries)
+    assert list((owner.room.settings.data / "incoming").iterdir()) == []
+
+
+def test_a_query_for_everything_or_for_nonsense_is_refused(owner: Guest):
+    for body in ({}, {"date": "yesterday"}, {"patient": "a\\b"}, {"study_uid": "1"}):
+        assert owner.http.post("/api/pacs/query", json=body).status_code == 422, body
+    for uid in ("", "../x", "1.2.3/../4", "x" * 70):
+        assert owner.http.post("/api/pacs/fetch", json={"study_uid": uid}).status_code == 422, uid
+
+
+def test_without_a_pacs_the_page_is_told_so(rooms: Rooms, tmp_path: Path):
+    guest = rooms.guest(rooms.open(reader=StandIn(), data=tmp_path / "alone")).by_token()
+    assert guest.get("/api/pacs") == {"configured": False, "waiting": 0}
+    reading = read(guest)
+    answer = guest.http.post(f"/api/readings/{reading['id']}/send")
+    assert (answer.status_code, answer.json()["way_out"]) == (409, "start it with --pacs FILE.yaml")
+    assert guest.http.post("/api/pacs/query", json={"patient": "x"}).status_code == 409
+
+
+def test_a_pacs_that_is_away_is_told_and_what_was_sent_waits(rooms: Rooms, tmp_path: Path):
+    path = tmp_path / "pacs.yaml"
+    path.write_text(yaml.safe_dump({"kind": "dicomweb", "url": f"http://127.0.0.1:{free_port()}/", "timeout_s": 2}))
+    guest = rooms.guest(rooms.open(reader=StandIn(), pacs=path, data=tmp_path / "away")).by_token()
+    answer = guest.http.post("/api/pacs/query", json={"patient": "x"})
+    assert answer.status_code == 502
+    assert "try again later" in answer.json()["way_out"]
+    guest.post(f"/api/readings/{read(guest)['id']}/send", status=202)
+    until(lambda: all(e["tries"] for e in guest.get("/api/outbox")), seconds=30, what="a try of each object")
+    entries = guest.get("/api/outbox")
+    assert {entry["state"] for entry in entries} <= {"waiting", "sending"}
+    assert len(list((tmp_path / "away" / "outbox").iterdir())) == 3
+    assert guest.get("/api/pacs") == {"configured": True, "waiting": 3}
+
+
+def test_a_modality_pushes_an_image_into_the_worklist(rooms: Rooms, pacs_server: Orthanc, tmp_path: Path, monkeypatch):
+    pynetdicom = pytest.importorskip("pynetdicom")
+    monkeypatch.setenv("T_USER", Orthanc.USER)
+    monkeypatch.setenv("T_PASSWORD", Orthanc.PASSWORD)
+    port = free_port()
+    listen = {"port": port, "title": "MICROCALC", "accept_titles": ["MAMMO1"]}
+    room = rooms.open(pacs=settings_file(tmp_path, pacs_server, listen=listen), data=tmp_path / "listening")
+    guest = rooms.guest(room).by_token()
+    modality = pynetdicom.AE("MAMMO1")
+    modality.add_requested_context("1.2.840.10008.5.1.4.1.1.1.2", "1.2.840.10008.1.2.1")
+    association = modality.associate("127.0.0.1", port, ae_title="MICROCALC")
+    assert association.is_established
+    image = tmp_path / "image.dcm"
+    image.write_bytes(mammogram(1, study=73))
+    assert association.send_c_store(pydicom.dcmread(image)).Status == 0x0000
+    broken = pydicom.dcmread(image)
+    broken.SOPInstanceUID, broken.Rows = "1.2.3.4.73.9", 6_000
+    broken.file_meta.MediaStorageSOPInstanceUID = broken.SOPInstanceUID
+    association.send_c_store(broken)
+    association.release()
+    exam = guest.get(f"/api/exams/{guest.get('/api/exams')[0]['id']}")
+    assert sorted(i["code"] for i in exam["images"]) == ["accepted", "wrong_length"]
+    log = guest.get("/api/audit")["entries"]
+    assert {e["account"] for e in log if e["action"] == "pacs"} == {"modality MAMMO1"}
