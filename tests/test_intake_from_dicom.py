@@ -165,6 +165,7 @@ def test_an_occupied_folder_is_refused(folder: Path, tmp_path: Path):
 def test_one_spacing_for_all_is_recorded(folder: Path, tmp_path: Path):
     cohort = made(folder, tmp_path, ROWS[:4], cut=CutSettings(Scale(0.05)))
     assert set(cohort.table["pixel_spacing_mm"]) == {0.05}
+    assert cohort.record["roi"] == {"side": 512, "pixel_mm": 0.05}
     assert set(cohort.table["padded"]) == {"true", "false"}
 
 

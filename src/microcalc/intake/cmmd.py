@@ -173,7 +173,7 @@ def plan_cmmd(
     columns |= {"label": _OWN["label"], "exam_date": _OWN["exam_date"]}
     column_map = ColumnMap(columns=columns, rules=rules, implants="keep")
     rows = label_rows(filled, column_map, source=str(boxes))
-    return CmmdPlan(folder, breasts, column_map, join_rows(rows, index, keep_implants=True))
+    return CmmdPlan(folder, breasts, column_map, join_rows(rows, index, keep_implants=True, masks=boxes.parent))
 
 
 def from_cmmd(

@@ -14,8 +14,8 @@ from microcalc.intake.column_map import ColumnMap
 from microcalc.intake.dicom import ReadOptions
 from microcalc.intake.harvest import Harvest, HarvestSettings, LeftOut, Progress, harvest
 from microcalc.intake.image_files import ImageIndex, read_image_files
-from microcalc.intake.joining import Join, JoinedRow, join_rows
-from microcalc.intake.labels import RowFault, read_labels
+from microcalc.intake.joining import Join, JoinedRow, join_rows, mask_path
+from microcalc.intake.labels import read_labels
 from microcalc.intake.lesions import Lesion
 from microcalc.intake.rules import PAPER_REASONS
 
@@ -39,8 +39,6 @@ FAULT_REASONS: Mapping[str, str] = {
 }
 """Words of the flow diagram for rows that cannot be used."""
 
-NO_MASK = RowFault("no-mask", "the mask file must exist; there is none. Give its folder as --masks")
-
 
 @dataclass(frozen=True)
 class DicomSource:
@@ -62,6 +60,11 @@ class DicomSource:
     masks: Path | None = None
     options: ReadOptions = field(default_factory=ReadOptions)
 
+    @property
+    def mask_folder(self) -> Path:
+        """Folder that mask files are relative to."""
+        return self.masks or self.labels.parent
+
 
 def plan_from_dicom(
     source: DicomSource, *, processes: int = 1, progress: Callable[[int, int], None] | None = None
@@ -79,7 +82,8 @@ def plan_from_dicom(
     """
     rows = read_labels(source.labels, source.column_map, sheet=source.sheet)
     images = read_image_files(source.folder, options=source.options, processes=processes, progress=progress)
-    return join_rows(rows, ImageIndex(images), keep_implants=source.column_map.implants == "keep")
+    keep = source.column_map.implants == "keep"
+    return join_rows(rows, ImageIndex(images), keep_implants=keep, masks=source.mask_folder)
 
 
 def from_dicom(
@@ -105,8 +109,7 @@ def from_dicom(
         "columns": sorted(source.column_map.columns),
         "rules": list(source.column_map.rules),
     }
-    masks = source.masks or source.labels.parent
-    gathered = harvest_of_join(join, source.column_map, description, masks=masks)
+    gathered = harvest_of_join(join, source.column_map, description, masks=source.mask_folder)
     return harvest(replace(gathered, source=f"{source.labels} and {source.folder}"), out, settings, progress=progress)
 
 
@@ -143,11 +146,7 @@ def _sorted_rows(join: Join, masks: Path) -> tuple[list[Lesion], list[LeftOut]]:
         elif joined.faults or joined.image is None:
             left_out.append(_fault(joined))
         else:
-            lesion = _lesion(joined, masks)
-            if all(mask.is_file() for mask in lesion.masks):
-                lesions.append(lesion)
-            else:
-                left_out.append(_fault(replace(joined, faults=(NO_MASK,))))
+            lesions.append(_lesion(joined, masks))
     return lesions, left_out
 
 
@@ -162,7 +161,7 @@ def _lesion(joined: JoinedRow, folder: Path) -> Lesion:
     image = joined.image
     if image is None:
         raise ValueError("a row without a mammogram is no lesion")
-    masks = () if joined.row.box else (folder / joined.row.mask.replace("\\", "/"),)
+    masks = () if joined.row.box else (mask_path(joined.row.mask, folder),)
     row = {**joined.row.values, "patient_id": joined.patient}
     return Lesion(joined.row.name, image.path, row, joined.row.box, masks)
 

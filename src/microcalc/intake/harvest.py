@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from microcalc.cohort.images import ROI_SIDE
 from microcalc.cohort.table import Cohort, CohortWriter, Verdict, read_cohort
 from microcalc.errors import InputError
 from microcalc.intake.lesions import CutRoi, CutSettings, Lesion, NotCut, cut_lesions
@@ -107,6 +108,8 @@ def harvest(source: Harvest, out: Path, settings: HarvestSettings, *, progress: 
     refuse_faults(source, source.left_out, settings)
     with CohortWriter(out, sources=[source.description]) as writer:
         basket = _Basket(writer, _names(settings, out))
+        spacing = settings.cut.scale.spacing_mm
+        writer.record["roi"] = {"side": ROI_SIDE, "pixel_mm": "the mammogram's own" if spacing is None else spacing}
         left_out = list(source.left_out)
         answers = cut_lesions(source.lesions, settings.cut, processes=settings.processes)
         for done, answer in enumerate(answers, start=1):

@@ -8,13 +8,14 @@ where row and header contradict each other the row is named too. Nothing is read
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from microcalc.intake.dicom import VERDICT_MEANING
 from microcalc.intake.image_files import ImageFile, ImageIndex
 from microcalc.intake.labels import ImageKey, LabelRow, RowFault
 from microcalc.intake.rules import PAPER_REASONS, Rule
 
-__all__ = ["Join", "JoinedRow", "join_rows"]
+__all__ = ["Join", "JoinedRow", "join_rows", "mask_path"]
 
 IMPLANT = Rule("implant", PAPER_REASONS["implant"], "")
 
@@ -86,19 +87,22 @@ class Join:
         return {joined.image.name for joined in self.rows if joined.image is not None}
 
 
-def join_rows(rows: Iterable[LabelRow], index: ImageIndex, *, keep_implants: bool = False) -> Join:
+def join_rows(
+    rows: Iterable[LabelRow], index: ImageIndex, *, keep_implants: bool = False, masks: Path | None = None
+) -> Join:
     """Join rows to files.
 
     Args:
         rows: of the spreadsheet.
         index: of the files.
         keep_implants: whether images whose header tells of an implant stay.
+        masks: folder that mask files are relative to; None: they are not looked for.
     """
-    joined = _without_repeats(_join(row, index, keep_implants=keep_implants) for row in rows)
+    joined = _without_repeats(_join(row, index, keep_implants=keep_implants, masks=masks) for row in rows)
     return Join(tuple(_with_one_label_each(list(joined))), index)
 
 
-def _join(row: LabelRow, index: ImageIndex, *, keep_implants: bool) -> JoinedRow:
+def _join(row: LabelRow, index: ImageIndex, *, keep_implants: bool, masks: Path | None) -> JoinedRow:
     """A rule counts before any fault; a fault of the row before one of the join."""
     found: ImageFile | RowFault
     found, by = _find(row.key, index) if row.key.is_enough else (RowFault("no-key", ""), "")
@@ -111,7 +115,14 @@ def _join(row: LabelRow, index: ImageIndex, *, keep_implants: bool) -> JoinedRow
         faults.append(found)
     if image is not None:
         faults += _misplaced(row, image)
+    if row.mask and masks is not None and not mask_path(row.mask, masks).is_file():
+        faults.append(RowFault("no-mask", "the mask file must exist; there is none. Give its folder as --masks"))
     return JoinedRow(row, image, by if image else "", rule, tuple(faults))
+
+
+def mask_path(written: str, folder: Path) -> Path:
+    """Path of a mask; backslashes, as Windows writes them, part folders everywhere."""
+    return folder / written.replace("\\", "/")
 
 
 def _find(key: ImageKey, index: ImageIndex) -> tuple[ImageFile | RowFault, str]:
