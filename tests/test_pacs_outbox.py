@@ -36,14 +36,8 @@ def report() -> list[Dataset]:
     return objects_of(SOURCE, finding(300, 200, reading_id=f"outbox {os.getpid()} {next(_numbers)}"))
 
 
-@pytest.fixture(autouse=True)
-def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEST_PACS_USER", Orthanc.USER)
-    monkeypatch.setenv("TEST_PACS_PASSWORD", Orthanc.PASSWORD)
-
-
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path, pacs_server: Orthanc) -> Iterator[Store]:
     opened = Store.open(sqlite_url(tmp_path / "store.sqlite"))
     yield opened
     opened.close()
@@ -74,8 +68,8 @@ def outbox(store: Store, tmp_path: Path, clock: Clock) -> Outbox:
 
 def web(port: int, **values: object) -> PacsClient:
     settings = {
-        "kind": "dicomweb", "url": f"http://127.0.0.1:{port}/dicom-web", "user_env": "TEST_PACS_USER",
-        "password_env": "TEST_PACS_PASSWORD", "timeout_s": 10, **values,
+        "kind": "dicomweb", "url": f"http://127.0.0.1:{port}/dicom-web", "user_env": Orthanc.USER_ENV,
+        "password_env": Orthanc.PASSWORD_ENV, "timeout_s": 10, **values,
     }  # fmt: skip
     return open_pacs(checked_pacs_settings(settings, source="test"))
 

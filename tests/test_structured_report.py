@@ -180,6 +180,15 @@ def test_a_label_that_is_no_word_of_the_contract_is_refused():
         objects_of(digital_mammogram(), finding(labels=replace(LABELS, birads="7")))
 
 
+def test_a_study_that_calls_everything_malignant_has_no_cut_off(tmp_path: Path):
+    reading = MadeUpReading(cutoff=float("-inf"), calibrated=None)
+    objects = objects_of(digital_mammogram(), finding(reading=reading))
+    check(objects, tmp_path)
+    text = dumped_report(tmp_path / "report.dcm")
+    assert "Cut-off of the probability" not in text
+    assert "cut-off=none, everything is called malignant" in text
+
+
 def test_a_reading_without_heatmap_is_refused():
     with pytest.raises(InputError, match="must have a finite heatmap of 512 x 512"):
         objects_of(digital_mammogram(), finding(reading=MadeUpReading(heatmaps={})))

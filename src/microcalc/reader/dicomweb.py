@@ -66,7 +66,8 @@ class DicomwebPacs:
 
     def echo(self) -> str:
         """Whether it answers a query."""
-        self._ask(lambda client: client.search_for_studies(limit=1))
+        for answer in _list(self._ask(lambda client: client.search_for_studies(limit=1))):
+            found_study(_dataset(answer))
         return f"{self._settings.url} answers DICOMweb queries"
 
     def query(self, query: PacsQuery) -> list[FoundStudy]:

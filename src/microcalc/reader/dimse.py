@@ -5,7 +5,6 @@ where the PACS takes it, else uncompressed.
 """
 
 import copy
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -38,9 +37,9 @@ from microcalc.reader.pacs import (
     may_be_mammogram,
     said,
 )
-from microcalc.reader.pacs_files import keep_file
+from microcalc.reader.pacs_basket import Basket, ByteWatch
 from microcalc.reader.pacs_settings import DimseSettings
-from microcalc.reader.storage_scp import PDU_BYTES, Received, StorageScp, StoreStatus, received_object
+from microcalc.reader.storage_scp import PDU_BYTES, StorageScp, StoreStatus
 
 __all__ = ["DimsePacs"]
 
@@ -82,7 +81,7 @@ class DimsePacs:
     def fetch(self, study_uid: str, into: Path) -> list[Path]:
         """Bring the images of a study into a folder."""
         study = checked_uid(study_uid)
-        basket = _Basket(into)
+        basket = Basket(into)
         for series in self._series(study):
             wanted = self._images(study, series)
             if not wanted:
@@ -139,13 +138,13 @@ class DimsePacs:
             if may_be_mammogram(str(found.get("SOPClassUID", "")), "")
         }
 
-    def _get(self, asked: Dataset, basket: "_Basket") -> None:
+    def _get(self, asked: Dataset, basket: Basket) -> None:
         """C-GET: images come back over the same association, each class in every transfer syntax it may have."""
         model = StudyRootQueryRetrieveInformationModelGet
         contexts = [build_context(model)]
         contexts += [build_context(kind, syntax) for kind in MAMMOGRAPHY_CLASSES for syntax in TRANSFER_SYNTAXES]
         roles = [build_role(kind, scp_role=True) for kind in MAMMOGRAPHY_CLASSES]
-        watch = _Watch(self._settings.largest_bytes)
+        watch = ByteWatch(self._settings.largest_bytes)
         handlers: list[evt.EventHandlerType] = [
             (evt.EVT_C_STORE, basket.on_store),
             (evt.EVT_DATA_RECV, watch.on_data),
@@ -154,7 +153,7 @@ class DimsePacs:
             for status, _ in association.send_c_get(asked, model):
                 _retrieved(status, "C-GET", basket, watch)
 
-    def _move(self, asked: Dataset, basket: "_Basket") -> None:
+    def _move(self, asked: Dataset, basket: Basket) -> None:
         """C-MOVE: the PACS opens an association to us; ours are the ears that listen already, or some for now."""
         listen = self._settings.listen
         if listen is None:
@@ -196,7 +195,7 @@ class DimsePacs:
         try:
             yield association
             association.release()
-        except PacsError:
+        except MicrocalcError:
             raise
         except CONTENT_ERRORS as error:
             raise PacsError(f"{self._name}: a PACS must answer in DICOM ({type(error).__name__})") from error
@@ -215,66 +214,6 @@ class DimsePacs:
         application.dimse_timeout = application.network_timeout = timeout
         application.maximum_pdu_size = PDU_BYTES
         return application
-
-
-class _Basket:
-    """Gathers the images of one fetch; keeps the first thing that went wrong."""
-
-    def __init__(self, into: Path) -> None:
-        self._into = into
-        self._lock = threading.Lock()
-        self._paths: list[Path] = []
-        self._wrong: MicrocalcError | None = None
-
-    def take(self, received: Received) -> StoreStatus:
-        """Write an object to its file."""
-        try:
-            path = keep_file(self._into, received.sop_uid, received.content)
-        except MicrocalcError as error:
-            self._wrong = self._wrong or error
-            return StoreStatus.OUT_OF_RESOURCES
-        with self._lock:
-            self._paths.append(path)
-        return StoreStatus.SUCCESS
-
-    def on_store(self, event: evt.Event) -> int:
-        """C-STORE within a C-GET."""
-        try:
-            received = received_object(event)
-        except PacsError as error:
-            self._wrong = self._wrong or error
-            return StoreStatus.CANNOT_UNDERSTAND
-        return StoreStatus.NOT_MATCHING if received is None else self.take(received)
-
-    def check(self, wanted: set[str]) -> None:
-        """Raise what went wrong, or that images are missing."""
-        if self._wrong is not None:
-            raise self._wrong
-        missing = wanted - {path.stem for path in self._paths}
-        if missing:
-            raise PacsError(
-                f"all {len(wanted)} images of a series must come; {len(missing)} did not. Fetch the study again, and "
-                "see whether the PACS may send us their kind"
-            )
-
-    def paths(self) -> list[Path]:
-        """The files."""
-        return sorted(set(self._paths))
-
-
-class _Watch:
-    """Cuts off a PACS that sends more than the limit in one association."""
-
-    def __init__(self, largest: int) -> None:
-        self._left = largest
-        self.tripped = False
-
-    def on_data(self, event: evt.Event) -> None:
-        """Count what comes in."""
-        self._left -= len(event.data)
-        if self._left < 0 and not self.tripped:
-            self.tripped = True
-            threading.Thread(target=event.assoc.abort, daemon=True).start()
 
 
 def _identifier(query: PacsQuery) -> Dataset:
@@ -353,12 +292,12 @@ def _succeed(status: Dataset, what: str) -> None:
         raise PacsError(f"the PACS refused {what} with status {code:04X} {comment}".rstrip())
 
 
-def _retrieved(status: Dataset, what: str, basket: _Basket, watch: _Watch | None) -> None:
+def _retrieved(status: Dataset, what: str, basket: Basket, watch: ByteWatch | None) -> None:
     """One answer to C-GET or C-MOVE. Objects that are no images are left out by both sides, which counts as failed."""
     if watch is not None and watch.tripped:
         raise PacsError("the images of a study must fit into largest_mb; these do not")
+    basket.check(set())
     if "Status" not in status:
-        basket.check(set())
         raise PacsError(f"the PACS must answer {what}; it did not in time, broke off, or answered nonsense")
     code = int(status.Status)
     if code_to_category(code) == "Warning":

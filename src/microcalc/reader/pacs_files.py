@@ -9,7 +9,7 @@ from pathlib import Path
 from pydicom import Dataset
 
 from microcalc.cohort.storage import write_atomically
-from microcalc.errors import PacsError
+from microcalc.errors import MicrocalcError, PacsError
 from microcalc.intake.dicom.library import CONTENT_ERRORS, quiet
 from microcalc.reader.pacs import checked_uid
 
@@ -39,5 +39,8 @@ def keep_file(folder: Path, sop_uid: object, content: bytes) -> Path:
         MicrocalcError: the disk is full, or the folder cannot be written.
     """
     path = folder / f"{checked_uid(sop_uid)}.dcm"
-    write_atomically(path, content)
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise MicrocalcError(f"{folder}: must be a folder that can be written; {error.strerror or error}") from error
     return path

@@ -3,6 +3,8 @@
 The image's own grey transformation is kept; nothing is zoomed. The squares are drawn in units of the image's pixels.
 """
 
+import math
+
 import highdicom as hd
 import numpy as np
 from highdicom import pr
@@ -12,7 +14,7 @@ from microcalc import RESEARCH_USE, __version__
 from microcalc.reader.evidence import MANUFACTURER, MODEL, UTF_8, Report, person_name
 from microcalc.reader.finding import Finding
 
-__all__ = ["caption", "presentation_state"]
+__all__ = ["caption", "cutoff_words", "presentation_state"]
 
 SERIES_NUMBER = 7102
 LAYER = "MICROCALC"
@@ -21,12 +23,18 @@ LAYER = "MICROCALC"
 def caption(report: Report, finding: Finding) -> str:
     """What stands beside a square: the probability, what was called, by which study."""
     reading = finding.reading
+    cutoff = f"the cut-off of {cutoff_words(reading.cutoff)}" if math.isfinite(reading.cutoff) else "any cut-off"
     called = "above" if reading.called else "not above"
     name = f"{finding.lesion}: " if finding.lesion else ""
     return (
-        f"{name}{reading.ensemble:.1%} malignant, {called} the cut-off of {reading.cutoff:.1%} "
+        f"{name}{reading.ensemble:.1%} malignant, {called} {cutoff} "
         f"(microcalc {report.study.version}, study {report.study.name})"
     )
+
+
+def cutoff_words(cutoff: float) -> str:
+    """A cut-off in words; -inf where the study's rule calls everything malignant."""
+    return f"{cutoff:.1%}" if math.isfinite(cutoff) else "none, everything is called malignant"
 
 
 def presentation_state(report: Report) -> Dataset:

@@ -5,6 +5,7 @@ algorithm that gave it), the call at the frozen cut-off and the person's labels 
 and note as comments. Presentation state and heatmap are made in the modules beside this one.
 """
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -20,7 +21,7 @@ from microcalc.reader import dicom_words as words
 from microcalc.reader.evidence import MANUFACTURER, MODEL, UTF_8, Report, child_uid, person_name
 from microcalc.reader.finding import ENSEMBLE, Finding, Labels, Observer, StudyFacts
 from microcalc.reader.heatmap import heatmap_object
-from microcalc.reader.presentation import presentation_state
+from microcalc.reader.presentation import cutoff_words, presentation_state
 
 __all__ = ["report_objects", "structured_report"]
 
@@ -157,7 +158,7 @@ def _region(report: Report, finding: Finding) -> sr.ImageRegion:
 
 def _algorithm(report: Report, finding: Finding, network: str) -> sr.AlgorithmIdentification:
     study = report.study
-    parameters = [f"study={study.name}", f"network={network}", f"cut-off={finding.reading.cutoff:.6g}"]
+    parameters = [f"study={study.name}", f"network={network}", f"cut-off={cutoff_words(finding.reading.cutoff)}"]
     if study.identity:
         parameters.append(f"study identity={study.identity}")
     if study.chosen_on:
@@ -165,13 +166,10 @@ def _algorithm(report: Report, finding: Finding, network: str) -> sr.AlgorithmId
     return sr.AlgorithmIdentification(
         name="microcalc",
         version=study.version,
-        parameters=[text[:_LO_LENGTH] for text in parameters],
+        parameters=parameters,
         family=words.ALGORITHM,
         manufacturer=MANUFACTURER,
     )
-
-
-_LO_LENGTH = 64
 
 
 def _measurements(report: Report, finding: Finding) -> list[sr.Measurement]:
@@ -191,7 +189,8 @@ def _measurements(report: Report, finding: Finding) -> list[sr.Measurement]:
         )
         for network, score in reading.networks.items()
     ]
-    made.append(sr.Measurement(words.CUTOFF, _percent(reading.cutoff), words.PERCENT))
+    if math.isfinite(reading.cutoff):  # a study's rule may call everything malignant
+        made.append(sr.Measurement(words.CUTOFF, _percent(reading.cutoff), words.PERCENT))
     return made
 
 
