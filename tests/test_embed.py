@@ -135,6 +135,13 @@ def test_several_rois_of_one_finding_become_images_of_one_lesion(folder: Path, t
     assert cohort.table["lesion_id"].nunique() == 1
 
 
+def test_spot_and_magnification_views_are_counted(folder: Path):
+    tables(folder, [picture(spot_mag="1.0")], [finding(path_severity="3")])
+    text = "\n".join(embed_lines(plan_embed(folder)))
+    assert "special-views: 1 ROIs are of spot or magnification views" in text
+    assert "borderline: 1 ROIs of borderline lesions were taken as high-risk (label 0)" in text
+
+
 def test_a_missing_file_is_named(folder: Path):
     tables(folder, [picture(anon_dicom_path=f"{NAS}/1/2/3.dcm")], [finding()])
     plan = plan_embed(folder)

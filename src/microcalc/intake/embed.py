@@ -219,6 +219,12 @@ def _remarks(plan: EmbedPlan) -> Iterator[tuple[str, str]]:
     several = len({roi.picture.row for roi in plan.used if roi.number > 1})
     if several:
         yield "several-rois", f"{several} pictures have several ROIs of one finding; each became an image"
+    special = sum(roi.picture.special for roi in plan.used)
+    if special:
+        yield (
+            "special-views",
+            f"{special} ROIs are of spot or magnification views (spot_mag); factors as in the headers",
+        )
     borderline = sum(roi.finding is not None and roi.finding.worst == BORDERLINE for roi in plan.used)
     if borderline:
         yield "borderline", f"{borderline} ROIs of borderline lesions were taken as high-risk (label 0)"
