@@ -1,5 +1,6 @@
 """All of `microcalc cohort`: its own commands and the drawing of phantoms, put together."""
 
+from microcalc.cli.annotations import from_annotations
 from microcalc.cli.cohort import app
 from microcalc.cli.collections import from_cbis_ddsm, from_cmmd, from_embed, from_inbreast
 from microcalc.cli.inspect import inspect
@@ -16,3 +17,4 @@ app.command("from-cbis-ddsm")(from_cbis_ddsm)
 app.command("from-cmmd")(from_cmmd)
 app.command("from-inbreast")(from_inbreast)
 app.command("from-embed")(from_embed)
+app.command("from-annotations")(from_annotations)
