@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from cohort_samples import table
+from microcalc.cli import cohort as commands
 from microcalc.cohort import assign_splits
 from microcalc.errors import InputError, MicrocalcError
 from microcalc.intake.privacy import CALENDAR_FROM, CALENDAR_UNTIL, FIRST_TRUE_DAY, LAST_TRUE_DAY, Pseudonyms
@@ -204,3 +206,12 @@ def test_a_missing_key_and_an_unwritable_folder_are_told(tmp_path: Path) -> None
 def test_a_short_secret_is_refused() -> None:
     with pytest.raises(InputError, match="must have 32 bytes"):
         Pseudonyms(b"short")
+
+
+# ---------------------------------------------------------------------------------------------- command
+
+
+def test_the_day_of_a_test_set_can_be_asked_for(tmp_path: Path) -> None:
+    key = Pseudonyms.create(tmp_path / "k")
+    out = CliRunner().invoke(commands.app, ["shifted-day", "2018-01-01", "--key", str(tmp_path / "k")])
+    assert out.output.strip() == key.day(dt.date(2018, 1, 1)).isoformat()

@@ -4,6 +4,7 @@ Each command says what it will do, shows progress, and ends by naming the files 
 `microcalc.intake` and `microcalc.cohort`.
 """
 
+import datetime as dt
 import json
 import sys
 import time
@@ -30,10 +31,11 @@ from microcalc.intake import from_folders as make_from_folders
 from microcalc.intake import from_table as make_from_table
 from microcalc.intake.gathering import Progress
 from microcalc.intake.identifiers import collect_texts
+from microcalc.intake.privacy import Pseudonyms
 
-__all__ = ["app", "check", "from_folders", "from_table"]
+__all__ = ["app", "check", "from_folders", "from_table", "shifted_day"]
 
-app = typer.Typer(help="Make a cohort of ROI images, and check it.", no_args_is_help=True)
+app = typer.Typer(help="Make a cohort of ROI images, and check it.", no_args_is_help=True, add_completion=False)
 
 Out = Annotated[Path, typer.Option("--out", help="Cohort folder to make: new or empty.")]
 Fit = Annotated[bool, typer.Option("--fit", help="Cut or mirror images of other sizes to 512 x 512; else refuse them.")]
@@ -113,6 +115,15 @@ def check(
         files_made(report)
     if audit.has_errors:
         raise typer.Exit(1)
+
+
+@app.command("shifted-day")
+def shifted_day(
+    day: Annotated[dt.datetime, typer.Argument(formats=["%Y-%m-%d"], help="True day, YYYY-MM-DD.")],
+    key: Annotated[Path, typer.Option("--key", help="Key file that the cohort was made with.")],
+) -> None:
+    """Print the day of a cohort's shifted calendar that stands for a true day, for split.test_from of a protocol."""
+    typer.echo(Pseudonyms.open(key).day(day.date()).isoformat())
 
 
 def _privacy_checks(sources: list[Path]) -> tuple[Check, ...]:
