@@ -244,6 +244,7 @@ export class ExamPage {
       lesions: mine.map((each) => each.lesion),
       remove: () => this.squares.remove(),
       link: (lesion) => this.squares.link(lesion),
+      renew: () => this.redraw(),
     });
     this.refreshForm = refresh;
     return this.form.replaceChildren(element);

@@ -14,6 +14,7 @@ import { sizeText } from "./roi.js";
  * @property {string[]} lesions of this reader
  * @property {() => void} remove
  * @property {(lesion: string) => void} link the square to a lesion; "": one of its own
+ * @property {() => void} renew draw everything anew, since the labels are others now
  */
 
 /** Words of the cohort's contract (microcalc.vocabulary); empty: not stated. */
@@ -47,7 +48,7 @@ export function labelForm(annotation, image, saver, room) {
   const refresh = () => {
     place.textContent = [`row ${Math.round(annotation.row)}, column ${Math.round(annotation.col)}`, sizeText(annotation.side, image), fixed ? `marked by ${annotation.reader}` : ""].filter(Boolean).join(" · ");
     showState(state, annotation, saver);
-    showTrouble(trouble, annotation, saver);
+    showTrouble(trouble, annotation, saver, room);
   };
   refresh();
   return { element, refresh };
@@ -91,8 +92,8 @@ function showState(place, annotation, saver) {
   place.textContent = !annotation.mine ? "" : saver.state === "saved" ? `Saved ${clock(annotation.updated)}` : STATES[saver.state];
 }
 
-/** What is wrong, and after a conflict both sides and the two ways out. @param {HTMLElement} place @param {Annotation} annotation @param {Saver} saver */
-function showTrouble(place, annotation, saver) {
+/** What is wrong, and after a conflict both sides and the two ways out. @param {HTMLElement} place @param {Annotation} annotation @param {Saver} saver @param {Room} room */
+function showTrouble(place, annotation, saver, room) {
   const { theirs, state } = saver;
   place.hidden = state !== "conflict" && state !== "refused";
   if (place.dataset.state === state && place.hasChildNodes()) return;
@@ -106,7 +107,7 @@ function showTrouble(place, annotation, saver) {
     h("ul", {}, differing.map((field) => h("li", {}, `${field}: there ${said(theirs, field)}, here ${said(annotation, field)}`))),
     h("div", { class: "row" },
       h("button", { type: "button", onclick: () => saver.keepMine() }, "Keep this one"),
-      h("button", { type: "button", onclick: () => saver.takeTheirs() }, "Take the other")));
+      h("button", { type: "button", onclick: () => { saver.takeTheirs(); room.renew(); } }, "Take the other")));
 }
 
 const SHOWN = ["row", "col", "lesion", "pathology", "birads", "morphology", "distribution", "note"];

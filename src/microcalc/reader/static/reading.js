@@ -1,7 +1,7 @@
 /**
  * What the networks say of a square, as a card: probabilities against the cut-off, what the cut-off means, heatmap, warnings, sending.
  */
-import { h, icon, plain, probability } from "./dom.js";
+import { clock, h, icon, plain, probability } from "./dom.js";
 
 /**
  * @typedef {import("./api.js").Reading} Reading
@@ -108,13 +108,13 @@ function meaningRow(name, { value, low, high }) {
   return h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, track), h("td", { class: "value" }, `${percent(value)} %`), h("td", { class: "limits dim" }, `${percent(low)}–${percent(high)} %`));
 }
 
-const STATES = /** @type {Record<string, string>} */ ({ waiting: "waiting", sending: "on its way", sent: "in the PACS", failed: "not taken" });
+const STATES = /** @type {Record<string, string>} */ ({ waiting: "waiting", sending: "on its way", sent: "in the PACS" });
 
 /** @param {Shown} shown */
 function sending(shown) {
-  const entry = (/** @type {import("./api.js").OutboxEntry} */ { kind, state, tries, last_error: error }) => {
-    const trouble = state !== "sent" && error ? `; tried ${tries} times: ${error}` : "";
-    return h("li", { dataset: { state } }, h("span", {}, plain(kind)), h("span", { class: "state", title: error ?? "" }, `${STATES[state] ?? state}${trouble}`));
+  const entry = (/** @type {import("./api.js").OutboxEntry} */ { kind, state, tries, next_try: next, last_error: error }) => {
+    const again = state === "waiting" && tries ? `, again ${clock(next ?? "")}` : "";
+    return h("li", { dataset: { state } }, h("span", {}, plain(kind)), h("span", { class: "state", title: error ?? "" }, `${STATES[state] ?? state}${again}`), again && error ? h("span", { class: "trouble" }, error) : null);
   };
   return h("section", { class: "sending" },
     h("button", { type: "button", onclick: shown.send, disabled: !shown.pacs, title: shown.pacs ? "" : "no PACS is set up", dataset: { focus: "send" } }, icon("send"), "Send to PACS", h("kbd", {}, "T")),

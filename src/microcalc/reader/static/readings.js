@@ -12,9 +12,6 @@ import { heatPicture } from "./roi.js";
 
 const OUTBOX_MS = 2000;
 
-/** States of an outbox entry that do not change any more. */
-const ENDED = ["sent", "failed"];
-
 /** @param {unknown} error */
 const words = (error) => [/** @type {any} */ (error).message, /** @type {any} */ (error).wayOut].filter(Boolean).join("; ");
 
@@ -150,7 +147,7 @@ export class Readings {
     clearTimeout(this.timer);
     if (!this.pacs) return;
     this.outbox = await api.outbox().catch(() => this.outbox);
-    if (this.outbox.every((entry) => ENDED.includes(entry.state))) return;
+    if (this.outbox.every((entry) => entry.state === "sent")) return;
     this.timer = setTimeout(async () => { await this.lookAtOutbox(); this.changed(); }, OUTBOX_MS);
   }
 

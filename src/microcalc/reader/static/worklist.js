@@ -101,7 +101,7 @@ export class Worklist {
     const answer = h("div", { "aria-live": "polite" });
     const field = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ type) => h("label", { class: "field" }, h("span", {}, label), h("input", { name, type, autocomplete: "off" }));
     const form = h("form", { class: "query", onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); this.ask(form, answer); } },
-      field("patient", "Patient ID", "text"), field("date", "Date", "date"), h("button", { type: "submit", class: "primary" }, "Query"));
+      field("patient", "Patient ID", "search"), field("name", "Name", "search"), field("accession", "Accession", "search"), field("date", "Date", "date"), h("button", { type: "submit", class: "primary" }, "Query"));
     dialog("Query the PACS", [form, answer], { wide: true });
   }
 
