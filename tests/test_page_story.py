@@ -241,6 +241,8 @@ def test_two_readers_are_blind_until_both_have_finished_then_see_how_far_they_ag
                 visitor.saved()
                 visitor.page.get_by_role("button", name="Finish the exam").click()
                 visitor.page.get_by_role("button", name="Reopen the exam").wait_for()
+                visitor.page.reload()
+                visitor.page.get_by_role("button", name="Reopen the exam").wait_for()
                 if name == "ben":
                     visitor.page.get_by_role("list", name="Squares of anna").wait_for()
                     visitor.press("g")

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from microcalc.reader import audit
 from microcalc.reader.doors import InRoom, Looker
-from microcalc.reader.models import Exam, Image
+from microcalc.reader.models import Completion, Exam, Image
 from microcalc.reader.problems import Problem
 from microcalc.reader.room import Room
 from microcalc.reader.worklist import Status, Wanted, worklist
@@ -52,7 +52,7 @@ def exams(
 
 @router.get("/exams/{exam_id}")
 def exam(exam_id: str, person: Looker, room: InRoom) -> dict[str, object]:
-    """One exam with its images; refused ones show their verdict."""
+    """One exam with its images; refused ones show their verdict; ``done``: one has finished it."""
     with room.store.reading() as session:
         found = session.get(Exam, exam_id)
         if found is None:
@@ -61,7 +61,8 @@ def exam(exam_id: str, person: Looker, room: InRoom) -> dict[str, object]:
         images = session.scalars(
             select(Image).where(Image.exam_id == exam_id).order_by(Image.laterality.desc(), Image.view, Image.created)
         )
-        answer = row | {"images": [image_record(image) for image in images]}
+        done = session.get(Completion, (exam_id, person.id)) is not None
+        answer = row | {"done": done, "images": [image_record(image) for image in images]}
     audit.record(room.store, person.name, "open", ("exam", exam_id))
     return answer
 
