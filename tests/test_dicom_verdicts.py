@@ -447,3 +447,27 @@ def test_a_mammogram_travels_between_processes():
     again = pickle.loads(pickle.dumps(answer))
     np.testing.assert_array_equal(again.pixels, answer.pixels)  # type: ignore[union-attr]
     assert again.facts.sop_uid == "1.2.3.4.5"
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (2, 1), (3, 3), (7, 20), (20, 7), (15, 15), (16, 16), (17, 40)])
+def test_tiny_images_are_read(shape):
+    stored = np.arange(shape[0] * shape[1], dtype="u2").reshape(shape)
+    answer = read_mammogram(to_bytes(dataset(stored)))
+    assert isinstance(answer, Mammogram)
+    assert answer.pixels.shape == shape
+
+
+@pytest.mark.parametrize(
+    ("elements", "detector"),
+    [
+        ({}, "digital"),
+        ({"SOPClassUID": SECONDARY_CAPTURE, "ConversionType": "DF"}, "film"),
+        ({"SOPClassUID": SECONDARY_CAPTURE, "ConversionType": "WSD", "StudyID": "DDSM"}, "film"),
+        ({"SOPClassUID": SECONDARY_CAPTURE, "ConversionType": "WSD"}, "unknown"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1", "DetectorType": "STORAGE"}, "digital"),
+    ],
+)
+def test_film_and_digital_are_told_apart_where_the_header_does(elements, detector):
+    facts = read_header(to_bytes(dataset(**elements)))
+    assert isinstance(facts, Facts)
+    assert facts.detector == detector

@@ -2,7 +2,6 @@
 
 from microcalc.intake.dicom.facts import Facts, Note, ReadOptions
 from microcalc.intake.dicom.header import Header, iso_date
-from microcalc.intake.dicom.kind import SECONDARY_CAPTURES
 from microcalc.intake.dicom.scale import read_scale
 from microcalc.intake.dicom.source import Opened
 from microcalc.intake.dicom.syntaxes import SYNTAXES
@@ -95,9 +94,9 @@ def _padding(header: Header) -> tuple[int, int] | None:
 
 
 def _detector(header: Header) -> str:
-    """Film by its conversion, digital by its SOP class or detector."""
-    if header.word("ConversionType") in ("DF", "WSD", "SD") or header.word("Modality") == "FD":
-        return "film" if header.text("SOPClassUID") in SECONDARY_CAPTURES else "unknown"
+    """Film where a digitiser says so, or the collection DDSM, whose copies do not; digital by SOP class or detector."""
+    if header.word("ConversionType") == "DF" or header.word("StudyID") == "DDSM":
+        return "film"
     if header.text("SOPClassUID").startswith("1.2.840.10008.5.1.4.1.1.1.") or header.word("DetectorType"):
         return "digital"
     return "unknown"
