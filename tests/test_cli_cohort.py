@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 from cohort_samples import cohort, encode_sample, names_in, table
 from microcalc import RESEARCH_USE
 from microcalc.cli import cohort as commands
+from microcalc.cli import meter
 from microcalc.errors import CohortError, InputError, ProtocolError
 
 
@@ -146,6 +147,6 @@ def test_a_quick_check_does_not_read_the_images(tmp_path: Path) -> None:
 
 
 def test_a_log_gets_a_line_now_and_then(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "_SECONDS_BETWEEN_LINES", -1.0)
+    monkeypatch.setattr(meter, "_SECONDS_BETWEEN_LINES", -1.0)
     out = run("from-folders", source, "--out", tmp_path / "c")
     assert out.output.splitlines()[1:13] == [f"{k} of 12 images" for k in range(1, 13)]

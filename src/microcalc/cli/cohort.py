@@ -6,21 +6,15 @@ Each command says what it will do, shows progress, and ends by naming the files 
 
 import datetime as dt
 import json
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 
 from microcalc import RESEARCH_USE
 from microcalc.cli.console import files_made
+from microcalc.cli.meter import meter
 from microcalc.cohort.audit import Audit, Severity, check_cohort
 from microcalc.cohort.disclosure import privacy_checks
 from microcalc.cohort.evidence import Check
@@ -29,7 +23,6 @@ from microcalc.cohort.table import Cohort
 from microcalc.intake import IntakeSettings, TableSource
 from microcalc.intake import from_folders as make_from_folders
 from microcalc.intake import from_table as make_from_table
-from microcalc.intake.gathering import Progress
 from microcalc.intake.identifiers import collect_texts
 from microcalc.intake.privacy import Pseudonyms
 
@@ -47,7 +40,6 @@ StoredBits = Annotated[
     ),
 ]
 
-_SECONDS_BETWEEN_LINES = 10.0
 """Pace of the progress where the output is no terminal."""
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: None}
@@ -68,7 +60,7 @@ def from_folders(
     """Make a cohort of the paper's own layout: benign/ and malignant/ with PNG, TIFF or JPEG, 8 or 16 bit grey."""
     settings = IntakeSettings(fit=fit, skip_bad=skip_bad, stored_bits=stored_bits)
     typer.echo(f"cohort from the folders benign and malignant in {folder}, into {out}")
-    with _progress("images") as progress:
+    with meter("images") as progress:
         cohort = make_from_folders(folder, out, settings, patient_pattern=patient_pattern, progress=progress)
     _tell(cohort)
 
@@ -86,7 +78,7 @@ def from_table(
     """Make a cohort of a table with one row per image: patients, labels, dates, views, and the path of each image."""
     settings = IntakeSettings(fit=fit, skip_bad=skip_bad, stored_bits=stored_bits)
     typer.echo(f"cohort from the table {table}, into {out}")
-    with _progress("images") as progress:
+    with meter("images") as progress:
         cohort = make_from_table(TableSource(table, images, sheet), out, settings, progress=progress)
     _tell(cohort)
 
@@ -105,7 +97,7 @@ def check(
     """Say what a cohort holds and what is wrong with it; exit code 1 where there are errors."""
     typer.echo(f"check of the cohort {cohort}" + (", without reading its images" if quick else ""))
     more = _privacy_checks(source or []) if privacy or source else ()
-    with _progress("images") as progress:
+    with meter("images") as progress:
         audit = check_cohort(cohort, contents=not quick, progress=progress, more=more)
     _show(audit)
     typer.echo(f"\n{RESEARCH_USE}")
@@ -191,27 +183,3 @@ def _confounder_table(audit: Audit) -> str:
 
 def _aligned(title: str, counts: pd.DataFrame) -> str:
     return counts.rename_axis(columns=title).to_string()
-
-
-@contextmanager
-def _progress(noun: str) -> Iterator[Progress]:
-    """A bar with the time left on a terminal; a line now and then elsewhere."""
-    if not sys.stdout.isatty():
-        yield _lines(noun)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=Console(), transient=True) as bars:
-        task = bars.add_task(noun, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
-
-
-def _lines(noun: str) -> Progress:
-    last = time.monotonic()
-
-    def line(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > _SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            typer.echo(f"{done} of {total} {noun}")
-
-    return line

@@ -1,27 +1,18 @@
 """`microcalc cohort phantom`: draw a cohort of made-up lesions. The drawing is done in `microcalc.intake.phantom`."""
 
 import os
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from microcalc import RESEARCH_USE
 from microcalc.cli.console import files_made
+from microcalc.cli.meter import meter
 from microcalc.cohort.table import Cohort
 from microcalc.intake.phantom import PhantomSettings, Tissue, write_phantom_cohort
-from microcalc.intake.phantom import Progress as Report
 
 __all__ = ["phantom"]
-
-_SECONDS_BETWEEN_LINES = 10.0
-"""Pace of the progress where the output is no terminal."""
 
 
 def phantom(
@@ -38,7 +29,7 @@ def phantom(
     """Draw a SYNTHETIC cohort: calcification clusters of every kind, their true places, and the best possible AUC."""
     settings = PhantomSettings(images=images, patients=patients, seed=seed, tissue=tissue, difficulty=difficulty)
     typer.echo(f"SYNTHETIC phantoms on {_TISSUE_WORDS[tissue]}, into {out}")
-    with _shown() as report:
+    with meter("images") as report:
         drawers = processes or min(os.cpu_count() or 1, 8)
         cohort = write_phantom_cohort(out, settings, progress=report, processes=drawers)
     _tell(cohort)
@@ -64,27 +55,3 @@ def _tell(cohort: Cohort) -> None:
     names = ("cohort.csv", "cohort.json", "rois", "masks", "truth.csv", "lesions.csv", "tissue.csv")
     files_made(*(cohort.folder / name for name in names if (cohort.folder / name).exists()))
     typer.echo(f"next: microcalc study {cohort.folder} --out STUDY")
-
-
-@contextmanager
-def _shown() -> Iterator[Report]:
-    """A bar with the time left on a terminal; a line now and then elsewhere."""
-    if not sys.stdout.isatty():
-        yield _lines()
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(), transient=True) as bars:
-        task = bars.add_task("images", total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
-
-
-def _lines() -> Report:
-    last = time.monotonic()
-
-    def line(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > _SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            typer.echo(f"{done} of {total} images")
-
-    return line
