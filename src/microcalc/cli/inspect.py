@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from microcalc import RESEARCH_USE
@@ -42,7 +42,7 @@ def inspect(
     options = ReadOptions(for_processing, largest_pixels=largest_pixels, window=window)
     typer.echo(f"verdicts on the DICOM files in {', '.join(_printable(str(p)) for p in paths)}")
     records = inspect_files(paths, options, processes=processes)
-    kept = _as_table(records) if _is_terminal() else _as_lines(records)
+    kept = _as_table(records, paths) if _is_terminal() else _as_lines(records)
     _summary(kept)
     typer.echo(f"\n{RESEARCH_USE}")
     if report is not None:
@@ -69,23 +69,31 @@ def _as_lines(records: Iterator[Record]) -> list[Record]:
     return kept
 
 
-def _as_table(records: Iterator[Record]) -> list[Record]:
+def _as_table(records: Iterator[Record], paths: list[Path]) -> list[Record]:
     console = Console()
-    table = Table("file", "verdict", "view", "pixels", "mm per pixel", "notes or reason")
+    file, reason = Column("file", overflow="fold"), Column("notes or reason", ratio=1)
+    table = Table(file, "verdict", "view", "pixels", "mm per pixel", reason)
     kept = []
     told = time.monotonic()
     for record in records:
         kept.append(record)
         accepted = bool(record["accepted"])
-        reason = ", ".join(_note_codes(record)) if accepted else _printable(str(record["message"]))
+        words = ", ".join(_note_codes(record)) if accepted else _printable(str(record["message"]))
         verdict = Text(str(record["code"]), style="green" if accepted else "red")
-        cells = (_what(record), _size(record), _scale(record), reason)
-        table.add_row(Text(_printable(str(record["path"]))), verdict, *(Text(cell) for cell in cells))
+        cells = (_what(record), _size(record), _scale(record), words)
+        table.add_row(Text(_printable(_short(str(record["path"]), paths))), verdict, *(Text(cell) for cell in cells))
         if time.monotonic() - told > _SECONDS_BETWEEN_LINES:
             told = time.monotonic()
             typer.echo(f"{len(kept)} files")
     console.print(table)
     return kept
+
+
+def _short(name: str, paths: list[Path]) -> str:
+    """Path inside the folder that was named."""
+    path = Path(name)
+    inside = next((folder for folder in paths if folder in path.parents), None)
+    return str(path.relative_to(inside)) if inside else name
 
 
 def _what(record: Record) -> str:
