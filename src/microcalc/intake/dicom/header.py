@@ -25,6 +25,7 @@ class Header:
 
     def __init__(self, dataset: DicomDataset) -> None:
         self._dataset = dataset
+        self._found: dict[str, object] = {}
 
     @property
     def little_endian(self) -> bool:
@@ -34,10 +35,12 @@ class Header:
 
     def raw(self, keyword: str) -> object:
         """The value as pydicom gives it; None where it is missing or cannot be read."""
-        try:
-            return self._dataset.get(keyword)
-        except CONTENT_ERRORS:
-            return None
+        if keyword not in self._found:
+            try:
+                self._found[keyword] = self._dataset.get(keyword)
+            except CONTENT_ERRORS:
+                self._found[keyword] = None
+        return self._found[keyword]
 
     def has(self, keyword: str) -> bool:
         """Whether the element is there, even if empty."""
