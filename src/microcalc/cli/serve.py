@@ -23,7 +23,7 @@ from microcalc.reader.app import app_of
 from microcalc.reader.models import Account
 from microcalc.reader.people import Role, add_account, change_account, has_accounts
 from microcalc.reader.room import Room, open_room, open_store
-from microcalc.reader.settings import Proxy, Settings, is_loopback, network_of
+from microcalc.reader.settings import Limits, Proxy, Settings, is_loopback, network_of
 
 __all__ = ["app"]
 
@@ -171,6 +171,7 @@ def run(
     identity_header: Annotated[
         str, typer.Option(help="Header in which the proxy's identity provider names the person.")
     ] = "",
+    largest_upload: Annotated[int, typer.Option(min=1, help="MiB that one upload may have.")] = 2048,
     runtime: Annotated[str, typer.Option(help="Of the networks: auto, torch, openvino or onnx.")] = "auto",
 ) -> None:
     """Start the page (also without the word run: microcalc serve STUDY)."""
@@ -179,6 +180,7 @@ def run(
         study=study, data=data, database=database, host=host, port=port, names=tuple(names or ()),
         token_login=is_loopback(host) and not proxy.trusted, owner=getpass.getuser(),
         https=bool(certificate or proxy.trusted), proxy=proxy, blind=blind, watch=watch, pacs=pacs, runtime=runtime,
+        limits=Limits(upload_bytes=largest_upload << 20),
     )  # fmt: skip
     if watch is not None and not watch.is_dir():
         raise InputError(f"{watch}: a watched folder must be there; it is not. Make it, or name another")
@@ -221,6 +223,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen()  # whoever comes before the server is ready waits
     except OSError as error:
         listening.close()
         raise InputError(
