@@ -108,7 +108,8 @@ def test_one_person_may_have_only_so_many_readings_waiting(rooms: Rooms):
         assert next(code.result() for code in _as_done(codes)) == 429
         networks.gate.set()
         results = sorted(code.result() for code in codes)
-    assert results in ([201, 201, 201, 429, 429], [201, 201, 429, 429, 429])
+    assert results.count(429) in (1, 2, 3)
+    assert set(results) == {201, 429}
 
 
 def _as_done(futures):
@@ -200,11 +201,12 @@ def test_a_reading_whose_page_was_left_is_not_begun(rooms: Rooms):
     guest = rooms.guest(room).by_token()
     mark = guest.mark(guest.image())
     person = _person(guest)
-    first, second = (room.desk.ask(mark["id"], person, None) for _ in range(2))
-    assert second.cancel()
+    *begun, left = (room.desk.ask(mark["id"], person, None) for _ in range(3))
+    assert left.cancel()
     networks.gate.set()
-    first.result(10)
-    assert len(networks.seen) == 1
+    for reading in begun:
+        reading.result(10)
+    assert len(networks.seen) == 2
 
 
 def _person(guest: Guest):

@@ -39,6 +39,9 @@ __all__ = ["Desk", "StudyReader", "reading_record", "study_reader"]
 
 Record = dict[str, object]
 
+WORKERS = 2
+"""One has the networks, which use all cores; the other meanwhile brings its last reading to the disk."""
+
 
 class StudyReader(Protocol):
     """What the desk needs of a study's networks."""
@@ -128,7 +131,8 @@ class Desk:
         self, settings: Settings, store: Store, vault: Vault, shelf: Shelf, reader: StudyReader | None = None
     ) -> None:
         self._settings, self._store, self._vault, self._shelf = settings, store, vault, shelf
-        self._queue = FairQueue(most=settings.limits.waiting_readings)
+        self._queue = FairQueue(workers=WORKERS, most=settings.limits.waiting_readings)
+        self._networks = threading.Lock()
         self._reader: Future[StudyReader] = Future()
         if reader is not None:
             self._reader.set_result(reader)
@@ -193,7 +197,9 @@ class Desk:
             mark = mark_of(session, annotation_id, person, blind=self._settings.blind)
             image = session.get_one(Image, mark.annotation.image_id)
         version, reader = mark.version, self.reader()
-        answer = reader.read(self._shelf.mammogram(image), version.row, version.col, prevalence=prevalence)
+        mammogram = self._shelf.mammogram(image)
+        with self._networks:
+            answer = reader.read(mammogram, version.row, version.col, prevalence=prevalence)
         reading_id = new_id()
         write_heat(self._vault.heatmaps_path(reading_id), answer.heatmaps)
         record = answer.as_record() | {

@@ -23,11 +23,8 @@ Heat = NDArray[np.uint8]
 
 
 def write_heat(path: Path, heatmaps: Mapping[str, NDArray[np.float32]]) -> None:
-    """One npy file for each network in a zip, packed at the fastest level: a reader waits for it."""
-    with (
-        atomic_path(path) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=FASTEST) as archive,
-    ):
+    """One npy file for each network in a zip; not compressed, since a reader waits for it and images are far larger."""
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name, heatmap in heatmaps.items():
             numbers: Heat = np.rint(np.clip(heatmap, 0, 1) * BRIGHTEST).astype(np.uint8)
             with archive.open(f"{name}.npy", "w") as file:

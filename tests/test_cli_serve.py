@@ -1,0 +1,96 @@
+"""`microcalc serve` and its accounts: what is refused before anybody could get in, and what is printed."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from microcalc.cli import app
+from microcalc.errors import InputError, MicrocalcError, ProtocolError, StudyError
+from microcalc.reader import audit
+from microcalc.reader.store import Store, sqlite_url
+
+PASSWORD = {"MICROCALC_PASSWORD": "correct horse battery"}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "room"
+
+
+def serve(data: Path, *words: str, **options: object) -> Result:
+    return CliRunner().invoke(app, ["serve", *words, "--data", str(data)], **options)  # type: ignore[arg-type]
+
+
+def add(data: Path, name: str, *words: str) -> Result:
+    return serve(data, "accounts", "add", name, *words, env=PASSWORD)
+
+
+def refused(result: Result, kind: type[MicrocalcError]) -> str:
+    assert isinstance(result.exception, kind), result.output
+    return str(result.exception)
+
+
+def test_accounts_are_made_listed_and_closed(data: Path):
+    assert add(data, "Anna", "--role", "admin").output == "anna may log in as admin\n"
+    assert add(data, "berta", "--no-password").exit_code == 0
+    assert serve(data, "accounts", "change", "berta", "--close").output == "berta: reader, closed\n"
+    listed = serve(data, "accounts", "list").output.splitlines()
+    assert listed == ["anna: admin, open, by password", "berta: reader, closed, by token or identity provider"]
+    assert "one administrator must remain" in refused(serve(data, "accounts", "change", "anna", "--close"), InputError)
+    assert "nobody has none" in refused(serve(data, "accounts", "change", "nobody", "--close"), InputError)
+
+
+def test_a_password_is_asked_for_twice_and_not_shown(data: Path):
+    result = serve(data, "accounts", "add", "anna", input="correct horse battery\ncorrect horse battery\n")
+    assert result.exit_code == 0
+    assert "correct" not in result.output
+    short = serve(data, "accounts", "add", "berta", input="short\nshort\n")
+    assert "at least 12 characters" in refused(short, InputError)
+
+
+def test_a_server_that_others_reach_needs_accounts_and_an_encrypted_way(data: Path):
+    said = refused(serve(data, "--host", "0.0.0.0", "--port", "0"), ProtocolError)
+    assert f"microcalc serve accounts add NAME --role admin --data {data}" in said
+    add(data, "anna")
+    said = refused(serve(data, "--host", "0.0.0.0", "--port", "0"), ProtocolError)
+    assert "--certificate and --key" in said
+    said = refused(serve(data, "--host", "127.0.0.1", "--port", "0", "--identity-header", "X-User"), ProtocolError)
+    assert "--trusted-proxy" in said
+
+
+def test_what_is_given_wrongly_is_refused_before_anything_starts(data: Path, tmp_path: Path):
+    assert "give both" in refused(serve(data, "--certificate", "x.pem", "--port", "0"), ProtocolError)
+    assert "a watched folder must be there" in refused(serve(data, "--watch", str(tmp_path / "no")), InputError)
+    assert "Choose another --port" in refused(serve(data, "--host", "192.0.2.1", "--port", "0",
+                                                    "--trusted-proxy", "192.0.2.2"), InputError)  # fmt: skip
+    (tmp_path / "study").mkdir()
+    assert "must be the folder of a study" in refused(serve(data, str(tmp_path / "study"), "--port", "0"), StudyError)
+    # and the folder can be used afterwards
+    assert add(data, "anna").exit_code == 0
+
+
+def test_the_log_is_checked_by_a_command(data: Path):
+    add(data, "anna")
+    said = serve(data, "audit").output
+    number, code = re.search(r"note this: (\d+):([0-9a-f]{64})", said).groups()  # type: ignore[union-attr]
+    add(data, "berta")
+    assert serve(data, "audit", "--noted", f"{number}:{code}").exit_code == 0
+    wrong = serve(data, "audit", "--noted", f"{number}:{'0' * 64}")
+    assert "line 1 is not the one that was noted" in refused(wrong, InputError)
+    assert "NUMBER:HASH" in refused(serve(data, "audit", "--noted", "x"), InputError)
+
+
+def test_what_is_done_at_the_machine_is_in_the_log(data: Path):
+    add(data, "anna")
+    store = Store.open(sqlite_url(data / "store.sqlite"))
+    assert audit.verify(store).head.number == 1
+    store.close()
+
+
+def test_the_help_says_what_it_is_for(data: Path):
+    said = CliRunner().invoke(app, ["serve", "--help"]).output
+    assert "Research use only" in " ".join(said.split())
+    for command in ("run", "accounts", "audit"):
+        assert command in said
