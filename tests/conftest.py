@@ -60,11 +60,11 @@ def tiny_job(tiny_images: StudyImages, tmp_path: Path) -> Callable[..., Job]:
 
 @pytest.fixture(scope="session")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished study of three networks with two input sizes, beside its cohort; see `planted_study`."""
+    """A finished study of two networks with two input sizes, beside its cohort; see `planted_study`."""
     from planted_study import planted_study  # noqa: PLC0415  (torch and the study are not for every test)
 
     sizes = {"inception_v3": {"input_size": 96}}
-    networks = ("resnet101", "inception_v3", "densenet201")
+    networks = ("resnet101", "inception_v3")
     return planted_study(tmp_path_factory.mktemp("planted") / "study", networks, per_network=sizes)
 
 

@@ -63,13 +63,14 @@ def test_heatmaps_are_those_that_the_study_kept(planted: Path, reader: Reader, s
 
 
 def test_every_heatmap_is_a_picture_of_the_square_from_0_to_1(reader: Reader, squares):
-    maps = reader.read_roi(next(iter(squares.values()))).heatmaps
-    assert list(maps) == ["resnet101", "inception_v3", "densenet201", ENSEMBLE]
+    maps = reader.read_roi(squares["i14"]).heatmaps  # malignant, so there is something to see
+    assert list(maps) == ["resnet101", "inception_v3", ENSEMBLE]
     for heatmap in maps.values():
         assert (heatmap.shape, heatmap.dtype) == ((512, 512), np.float32)
         assert heatmap.min() >= 0
         assert heatmap.max() in (0, 1)
-    mean = np.mean([maps[name] for name in list(maps)[:3]], axis=0)
+    mean = np.mean([maps[name] for name in list(maps)[:2]], axis=0)
+    assert mean.max() > 0
     assert maps[ENSEMBLE] == pytest.approx(mean / mean.max(), abs=1e-6)
 
 
@@ -130,7 +131,7 @@ def test_the_prevalence_can_be_chosen_and_changed(reader: Reader, squares):
 def test_the_record_is_json_without_pictures(reader: Reader, squares):
     record = json.loads(json.dumps(reader.read_roi(next(iter(squares.values()))).as_record(), allow_nan=False))
     assert record["research_use"] == RESEARCH_USE
-    assert set(record["networks"]) == {"resnet101", "inception_v3", "densenet201"}
+    assert set(record["networks"]) == {"resnet101", "inception_v3"}
     assert record["runtime"] == "torch f32"
     assert "heatmaps" not in record
     assert {"code", "message"} == set(record["warnings"][0])

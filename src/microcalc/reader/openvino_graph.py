@@ -25,21 +25,23 @@ class Output(Protocol):
     """A node of OpenVINO; its package brings no types."""
 
 
-def openvino_model(openvino: ModuleType, opset: ModuleType, network: fx.GraphModule, *, size: int) -> object:
+def openvino_model(openvino: ModuleType, opset: ModuleType, network: nn.Module, *, size: int) -> object:
     """Write a folded network down for OpenVINO.
 
     Args:
         openvino: the package.
         opset: its operations.
-        network: folded, in float32, from images (1, 3, size, size) to features.
+        network: folded (a graph), in float32, from images (1, 3, size, size) to features.
         size: side of the input, pixels.
 
     Returns:
         An ``openvino.Model`` with the same input and output.
 
     Raises:
-        ProtocolError: the network has an operation that is not known here.
+        ProtocolError: the network is no graph, or has an operation that is not known here.
     """
+    if not isinstance(network, fx.GraphModule):
+        raise _unknown(f"no graph of operations but a {type(network).__name__}")
     image = opset.parameter([1, 3, size, size], np.float32)
     last = _Writer(opset, network).write(image)
     return openvino.Model([last], [image], "features")
