@@ -8,6 +8,7 @@ draws and the networks read the same ones.
 import math
 import queue
 import sys
+import threading
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -159,7 +160,7 @@ class Decoder:
     """So many processes that decode one file each at a time; ``processes=0`` decodes here, unguarded.
 
     Args:
-        processes: started when the first file comes.
+        processes: started by `warm`, or when the first file comes.
         seconds: for one file.
     """
 
@@ -181,6 +182,11 @@ class Decoder:
         finally:
             self._free.put(worker)
 
+    def warm(self) -> None:
+        """Start the processes now, so that the first file need not wait for it."""
+        for worker in self._workers:
+            worker.start()
+
     def close(self) -> None:
         """End the processes."""
         for worker in self._workers:
@@ -193,11 +199,11 @@ class _Worker:
     def __init__(self) -> None:
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._starting = threading.Lock()
 
     def ask(self, source: Path, stem: Path, seconds: float) -> Decoded:
         """Have a file decoded."""
-        if self._process is None or not self._process.is_alive():
-            self._start()
+        self.start()
         if self._pipe is None:
             raise RuntimeError("a process that was started has a pipe")
         try:
@@ -212,6 +218,12 @@ class _Worker:
         if not isinstance(answer, Decoded):
             raise TypeError(f"a decoding process answers with Decoded, not {type(answer).__name__}")
         return answer
+
+    def start(self) -> None:
+        """Start the process unless it runs."""
+        with self._starting:
+            if self._process is None or not self._process.is_alive():
+                self._start()
 
     def _start(self) -> None:
         # Started anew rather than forked: a fork of a process with threads may hang.

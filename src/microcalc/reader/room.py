@@ -102,6 +102,7 @@ class Room:
 
     def start(self) -> None:
         """Begin what runs beside the requests."""
+        self.decoder.warm()
         self.desk.start()
         if self.watcher is not None:
             self.watcher.start()
