@@ -195,9 +195,8 @@ def many_readers(browsers: Sequence[Browser], image: str, *, rounds: int, every:
     slowest = max(statistics.median(times) for times in each)
     fastest = min(statistics.median(times) for times in each)
     print(f"{len(browsers)} readers, each every {every:g} s: {words([t for times in each for t in times])}")
-    print(
-        f"  {len(errors)} errors; {count / seconds:.1f} readings a second; medians of the readers {fastest:.2f} to {slowest:.2f} s"
-    )
+    rate = f"{count / seconds:.1f} readings a second"
+    print(f"  {len(errors)} errors; {rate}; medians of the readers {fastest:.2f} to {slowest:.2f} s")
 
 
 def page_part(base: str) -> None:
