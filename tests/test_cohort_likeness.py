@@ -112,7 +112,8 @@ def test_a_fingerprint_has_length_one() -> None:
 
 
 def test_candidates_are_those_of_a_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microcalc.cohort.likeness._BLOCK", 7)
+    for name, size in {"_BLOCK": 5, "_PANEL": 7, "_STRIP": 2}.items():
+        monkeypatch.setattr(f"microcalc.cohort.likeness.{name}", size)
     fields = [tissue(k) for k in range(12)]
     pictures = [square(f) for f in fields] + [CHANGES["mirrored"](f) for f in fields[:4]] + [square(fields[2], down=4)]
     small = [thumbnail(p) for p in pictures]

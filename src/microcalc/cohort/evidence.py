@@ -150,8 +150,9 @@ def _read_table(evidence: Evidence) -> Iterator[Finding]:
     evidence.table, evidence.problems = checked.table, checked.problems
     unsound = {p.position for p in checked.problems if p.code in ("image-id", "duplicate-id")}
     pairs = zip(checked.table["image_id"], checked.table["label"], strict=True)
+    folders = [evidence.folder / ROIS / name for name in CLASS_FOLDERS]
     evidence.expected = {
-        str(name): evidence.folder / ROIS / CLASS_FOLDERS[label] / f"{name}.png"
+        str(name): folders[label] / f"{name}.png"
         for position, (name, label) in enumerate(pairs)
         if position not in unsound and label in (BENIGN, MALIGNANT)
     }

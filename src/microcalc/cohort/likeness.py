@@ -62,8 +62,9 @@ _LEAST_TEXTURE = 0.1
 """Root mean square of the fine texture below which a picture is like no other: wedges and flat fields have none."""
 
 _PADDED = 80
-_BLOCK = 512
-"""Rows of fingerprints that are compared with all others at a time."""
+_BLOCK, _PANEL, _STRIP = 512, 4096, 64
+"""Fingerprints that are multiplied with so many others at a time, and rows of the product that are looked at while
+they are in the processor's cache. Smaller products would lose their time in starting threads."""
 
 
 def thumbnail(pixels: NDArray[np.uint16]) -> Thumbnail:
@@ -104,15 +105,23 @@ def candidates(prints: NDArray[np.float32]) -> Iterator[tuple[int, int]]:
     odd = np.ascontiguousarray(prints[:, ~_even()])
     for start in range(0, len(prints), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        for at in range(start, len(prints), _BLOCK):
-            columns = slice(at, at + _BLOCK)
-            likely, turned = even[rows] @ even[columns].T, odd[rows] @ odd[columns].T
-            np.abs(likely, out=likely)
-            likely += np.abs(turned, out=turned)
-            if likely.max() >= LIKELY:
-                for i, j in np.argwhere(likely >= LIKELY):
-                    if start + i < at + j:
-                        yield start + int(i), at + int(j)
+        for at in range(start - start % _PANEL, len(prints), _PANEL):
+            columns = slice(at, at + _PANEL)
+            straight, turned = even[rows] @ even[columns].T, odd[rows] @ odd[columns].T
+            for i, j in _large(straight, turned):
+                if start + i < at + j:
+                    yield start + i, at + j
+
+
+def _large(straight: Floats, turned: Floats) -> Iterator[tuple[int, int]]:
+    """Places where abs(straight) + abs(turned) is at least ``LIKELY``; both are overwritten, a few rows at a time."""
+    for first in range(0, len(straight), _STRIP):
+        likely, more = straight[first : first + _STRIP], turned[first : first + _STRIP]
+        np.abs(likely, out=likely)
+        likely += np.abs(more, out=more)
+        if likely.max() >= LIKELY:
+            for i, j in np.argwhere(likely >= LIKELY):
+                yield first + int(i), int(j)
 
 
 def alignment(first: Thumbnail, second: Thumbnail) -> float:

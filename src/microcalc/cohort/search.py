@@ -215,7 +215,8 @@ class _Sieve:
                 break
             words = np.frombuffer(content, dtype=f"<u{self._width}", count=count, offset=start).astype(np.uint64)
             likely = np.flatnonzero(self._table[_mixed(words)])
-            for index in likely[np.isin(words[likely], self._tails)]:
+            nearest = np.minimum(np.searchsorted(self._tails, words[likely]), len(self._tails) - 1)
+            for index in likely[self._tails[nearest] == words[likely]]:
                 end = start + (int(index) + 1) * self._width
                 for needle in self._by_tail[int(words[index])]:
                     if content.startswith(needle, end - len(needle)) and end >= len(needle):
