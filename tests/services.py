@@ -4,6 +4,7 @@
 """
 
 import base64
+import gc
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -153,6 +155,17 @@ class Orthanc:
 DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that is its own authority, and its key."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    subprocess.run(
+        [program("openssl", package="openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return certificate, key
+
+
 def free_port() -> int:
     """A port of loopback that nobody uses at this moment."""
     with socket.socket() as probe:
@@ -232,6 +245,10 @@ class PostgreSQL:
             self._running.wait(30)
             self._running = None
 
+    def _listens(self) -> bool:
+        # HTTP comes up last; a look at an encrypted DICOM port would end Orthanc's DICOM server (1.10).
+        return is_listening(self.http_port)
+
     def _answers(self) -> bool:
         return is_listening(self.port) and self._tell("pg_isready", check=False) == 0
 
@@ -255,3 +272,21 @@ def postgresql() -> Iterator[PostgreSQL]:
         server.start()
         yield server
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def forgotten_sockets() -> Iterator[None]:
+    """Collects the sockets of broken connections that pynetdicom forgets to close, before another test finds them.
+
+    A module that breaks connections uses it, and is marked with ``LEAKS``.
+    """
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+LEAKS = [
+    pytest.mark.usefixtures("forgotten_sockets"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]

@@ -14,7 +14,7 @@ from microcalc.intake.dicom import Mammogram, read_mammogram
 from microcalc.reader.pacs import PacsClient, PacsQuery
 from pacs_clients import client_of
 from report_readings import film, film_paths, finding, objects_of
-from services import Orthanc, free_port
+from services import LEAKS, Orthanc, free_port
 
 
 @pytest.fixture(params=["dicomweb", "get", "move"])
@@ -23,6 +23,7 @@ def client(request: pytest.FixtureRequest, filled: Orthanc) -> PacsClient:
     return client_of(filled, request.param)
 
 
+pytestmark = LEAKS
 DIGITAL = digital_mammogram()
 OURS = {str(source.StudyInstanceUID) for source in (DIGITAL, film(0, pixels=False), film(1, pixels=False))}
 
@@ -102,6 +103,12 @@ def test_a_report_is_stored_once_however_often_it_is_sent(filled: Orthanc, kind:
     assert len(fetched) == 1  # the mammogram; a report is none
 
 
+@pytest.mark.parametrize("number", range(8))
+def test_the_report_of_each_film_is_taken(filled: Orthanc, number: int):
+    objects = objects_of(film(number, pixels=False), finding(1500, 1500, reading_id=f"film {number}"))
+    assert [answer.accepted for answer in client_of(filled, "get").store(objects)] == [True] * 3
+
+
 @pytest.mark.parametrize("kind", ["dicomweb", "get"])
 def test_a_segmentation_is_stored(filled: Orthanc, kind: str):
     client = client_of(filled, kind)
@@ -119,7 +126,6 @@ def orthanc_study(server: Orthanc, source: Dataset) -> str:
     raise AssertionError("the study is not there")
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a socket that pynetdicom forgets
 @pytest.mark.parametrize("kind", ["dicomweb", "get"])
 def test_a_pacs_that_is_not_there_is_said_to_be_not_there(kind: str, filled: Orthanc, tmp_path: Path):
     port = free_port()

@@ -17,11 +17,10 @@ from microcalc.reader.pacs_client import open_pacs
 from microcalc.reader.pacs_settings import checked_pacs_settings
 from microcalc.reader.storage_scp import Received, StoreStatus
 from pacs_clients import client_of
-from services import Orthanc, free_port
+from services import LEAKS, Orthanc, free_port
 from unruly_proxy import REDIRECT, UnrulyProxy, page
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""pynetdicom forgets sockets of broken connections; they are closed when they are collected."""
+pytestmark = LEAKS
 
 SOURCE = digital_mammogram(200, 200, number=5)
 ASK = {

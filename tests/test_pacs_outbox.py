@@ -24,9 +24,10 @@ from microcalc.reader.pacs_client import open_pacs
 from microcalc.reader.pacs_settings import checked_pacs_settings
 from microcalc.reader.store import Store, sqlite_url
 from report_readings import finding, objects_of
-from services import Orthanc, until
+from services import LEAKS, Orthanc, until
 from unruly_proxy import UnrulyProxy, page
 
+pytestmark = LEAKS
 SOURCE = digital_mammogram(600, 500, number=77)
 _numbers = iter(range(10_000))
 
@@ -127,7 +128,6 @@ def test_the_entry_is_made_in_the_session_of_the_caller_and_undone_with_it(outbo
     assert outbox.clean() == 1
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a socket that pynetdicom forgets
 @pytest.mark.parametrize("speak", [web, dimse])
 def test_a_pacs_that_is_down_gets_everything_later(
     speak: object, outbox: Outbox, store: Store, pacs_server: Orthanc, clock: Clock

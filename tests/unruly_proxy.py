@@ -1,6 +1,7 @@
 """A connection between a client and a PACS that can be made slow, broken or foolish while it runs."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,10 @@ def page(body: bytes, *, kind: str = "text/html", status: str = "200 OK") -> byt
 class UnrulyProxy:
     """Passes bytes on to a port of loopback, with a will of its own.
 
+    Args:
+        port: of the PACS.
+        context: clients speak TLS with it; the PACS does not.
+
     Attributes:
         answer: says this to every request, and the PACS never hears of it.
         lose_answers: the PACS gets the request, its answer is dropped and the line cut.
@@ -29,8 +34,8 @@ class UnrulyProxy:
         requests: first lines of all HTTP requests.
     """
 
-    def __init__(self, port: int) -> None:
-        self._upstream = port
+    def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
+        self._upstream, self._context = port, context
         self.answer: bytes = b""
         self.endless = False
         self.lose_answers = False
@@ -77,6 +82,10 @@ class UnrulyProxy:
 
     def _serve(self, client: socket.socket) -> None:
         with suppress(OSError):
+            if self._context is not None:
+                self._open.discard(client)
+                client = self._context.wrap_socket(client, server_side=True)
+                self._open.add(client)
             first = client.recv(1 << 16)
             line = first.split(b"\r\n", 1)[0].decode("latin-1")
             self.requests.append(line)

@@ -23,6 +23,7 @@ __all__ = ["app"]
 app = typer.Typer(
     help=f"Ask a PACS, fetch images from it, send results to it. {RESEARCH_USE}",
     no_args_is_help=True,
+    add_completion=False,
 )
 
 PacsFile = Annotated[

@@ -191,7 +191,8 @@ class DimsePacs:
         except CONTENT_ERRORS as error:
             raise PacsError(f"{self._name}: the association cannot be asked for ({type(error).__name__})") from error
         if not association.is_established:
-            raise PacsError(f"{self._name}: {_why_not(association)}")
+            hint = " Is its certificate signed by who tls: ca_file names?" if settings.tls else ""
+            raise PacsError(f"{self._name}: {_why_not(association)}{hint}")
         try:
             yield association
             association.release()

@@ -220,7 +220,20 @@ def read_pacs_settings(path: Path) -> PacsSettings:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ProtocolError(f"{path}: must be a YAML file that says how the PACS is reached; {error}") from error
-    return checked_pacs_settings(values, source=str(path))
+    return checked_pacs_settings(_beside(values, path.absolute().parent), source=str(path))
+
+
+def _beside(values: object, folder: Path) -> object:
+    """The same values; files of certificates are looked for beside the file that names them."""
+    if not isinstance(values, dict):
+        return values
+    return {
+        key: str(folder / value) if key in _FILES and isinstance(value, str) else _beside(value, folder)
+        for key, value in values.items()
+    }
+
+
+_FILES = ("ca_file", "certificate", "key")
 
 
 def checked_pacs_settings(values: object, *, source: str) -> PacsSettings:

@@ -25,9 +25,10 @@ def caption(report: Report, finding: Finding) -> str:
     reading = finding.reading
     cutoff = f"the cut-off of {cutoff_words(reading.cutoff)}" if math.isfinite(reading.cutoff) else "any cut-off"
     called = "above" if reading.called else "not above"
+    calibrated = "" if reading.calibrated is None else f" (calibrated {reading.calibrated:.1%})"
     name = f"{finding.lesion}: " if finding.lesion else ""
     return (
-        f"{name}{reading.ensemble:.1%} malignant, {called} {cutoff} "
+        f"{name}probability of malignancy {reading.ensemble:.1%}{calibrated}, {called} {cutoff} "
         f"(microcalc {report.study.version}, study {report.study.name})"
     )
 

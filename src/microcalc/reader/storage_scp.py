@@ -29,6 +29,10 @@ __all__ = ["PDU_BYTES", "Received", "StorageScp", "StoreStatus", "TakeIn", "rece
 
 logger = logging.getLogger(__name__)
 
+# It writes whole queries, with the patient in them, and tracebacks of every broken connection; what matters is said in
+# the errors and statuses of this package.
+logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+
 _OVERHEAD = 1 << 16
 """Bytes of commands and PDU headers around an object of the largest size."""
 
