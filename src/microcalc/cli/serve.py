@@ -17,9 +17,11 @@ from sqlalchemy import select
 from typer.core import TyperGroup
 
 from microcalc import RESEARCH_USE
+from microcalc.cli.console import files_made
 from microcalc.errors import InputError, ProtocolError
 from microcalc.reader import audit
 from microcalc.reader.app import app_of
+from microcalc.reader.backup import back_up
 from microcalc.reader.models import Account
 from microcalc.reader.people import Role, add_account, change_account, has_accounts
 from microcalc.reader.room import Room, open_room, open_store
@@ -133,6 +135,20 @@ def audit_(
     if state.broken_at is not None:
         raise InputError(f"the log must be whole; it is not from line {state.broken_at} on: {state.reason}")
     typer.echo(f"the log is whole, {state.head.number} lines; note this: {state.head.number}:{state.head.hash}")
+
+
+@app.command()
+def backup(
+    out: Annotated[Path, typer.Argument(help="Folder of the copy: new, or of an earlier backup, which is completed.")],
+    data: Data = DATA,
+) -> None:
+    """Copy the data folder, whether the server runs or not."""
+    done = back_up(data, out)
+    typer.echo(f"{done.files} files copied, {done.there} were there; decoded pixels are left out")
+    if not done.database:
+        typer.echo("no SQLite database is in the data folder: copy the PostgreSQL one with pg_dump")
+    typer.echo("made:")
+    files_made(out)
 
 
 def _noted(text: str) -> audit.Head:

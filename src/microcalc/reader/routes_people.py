@@ -150,6 +150,7 @@ def _me(person: Person, room: Room) -> dict[str, object]:
         "role": person.role.value,
         "csrf": person.csrf,
         "blind": room.settings.blind,
+        "upload_bytes": room.settings.limits.upload_bytes,
         "research_use": RESEARCH_USE,
     }
 
