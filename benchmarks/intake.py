@@ -12,10 +12,11 @@ repeated to 200 files. The ways of one process take turns film by film:
 * plain: dcmread, pixel_array, modality and VOI LUT, greys of the whole film, a cut of 512 pixels: what most people
   write, with the fastest decoder that pydicom finds.
 
-Then ours reads the 200 files in several processes (`microcalc.intake.workers`), the time to start them included, and is
-compared with plain on the eight films just before and just after. Goals on 2 cores: plain : parallel at least 1.8; ours : codec at most 1.30, of the
-best times for each film and of the processor's time, which other work on the machine disturbs less than the clock's.
-The films come from the page cache. Peak memory is that of a process of its own for each way, its imports included.
+Then ours reads the 200 files in several processes (`microcalc.intake.workers`), the time to start them included, and
+is compared with plain on the eight films just before and just after. Goals on 2 cores: plain : parallel at least 1.8;
+ours : codec at most 1.30, of the best times for each film and of the processor's time, which other work on the machine
+disturbs less than the clock's. The films come from the page cache. Peak memory is that of a process of its own for each
+way, its imports included.
 """
 
 import argparse
