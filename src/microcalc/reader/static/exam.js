@@ -114,6 +114,16 @@ export class ExamPage {
     this.light.act((pane) => this.place(pane, pane.middle.row, pane.middle.col));
   }
 
+  /** One image pixel on one screen pixel, around the pointer; without one around the chosen square. */
+  actualSize() {
+    const { chosen } = this.squares;
+    this.light.act((pane) => {
+      const around = !pane.pointer && chosen?.image_id === pane.image?.id ? chosen : null;
+      pane.actualSize();
+      if (around) pane.centre(around.row, around.col);
+    });
+  }
+
   /** @param {string} id @param {number} rows @param {number} cols since the press @param {boolean} done */
   drag(id, rows, cols, done) {
     const annotation = this.squares.all.find((each) => each.id === id);

@@ -17,10 +17,10 @@ export function nameOf(image) {
 
 const SIDES = ["R", "L"], VIEWS = ["CC", "MLO", "ML", "LM"];
 
-/** In the order of a light box: R CC, L CC, R MLO, L MLO, then the others. @param {ImageInfo[]} images */
+/** In the order of a light box: R CC, L CC, R MLO, L MLO, then the others, those that cannot be shown last. @param {ImageInfo[]} images */
 export function inOrder(images) {
   const rank = (/** @type {string[]} */ list, /** @type {string} */ word) => (list.includes(word) ? list.indexOf(word) : list.length);
-  const key = (/** @type {ImageInfo} */ image) => 100 * rank(VIEWS, image.view) + 10 * rank(SIDES, image.laterality) + (image.view_modifiers?.length ? 5 : 0);
+  const key = (/** @type {ImageInfo} */ image) => 100 * rank(VIEWS, image.view) + 10 * rank(SIDES, image.laterality) + (image.view_modifiers?.length ? 5 : 0) + (image.accepted ? 0 : 1000);
   return [...images].sort((a, b) => key(a) - key(b));
 }
 

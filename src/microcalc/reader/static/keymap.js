@@ -45,7 +45,8 @@ export function examKeys(exam, { help, leave }) {
 }
 
 /** @param {ExamPage} exam */
-function imageKeys({ light }) {
+function imageKeys(exam) {
+  const { light } = exam;
   return keys("Images", [
     ["1", "1", "One image", () => light.layOut("one")],
     ["2", "2", "CC and MLO of this breast", () => light.layOut("views")],
@@ -53,7 +54,7 @@ function imageKeys({ light }) {
     ["4", "4", "Four images", () => light.layOut("four")],
     [["n", "PageDown"], "N", "Next image", () => light.turn(1)],
     [["b", "PageUp"], "B", "Image before", () => light.turn(-1)],
-    ["0", "0", "One image pixel on one screen pixel", () => light.act((pane) => pane.actualSize())],
+    ["0", "0", "One image pixel on one screen pixel", () => exam.actualSize()],
     ["f", "F", "Fit", () => light.fit()],
     [["+", "="], "+", "Larger", () => light.act((pane) => pane.zoom(1.25))],
     ["-", "-", "Smaller", () => light.act((pane) => pane.zoom(0.8))],

@@ -136,6 +136,9 @@ export class Lightbox {
     const zoom = pane.view.scale === 1 ? "1:1" : `${(100 * pane.view.scale).toFixed(pane.view.scale < 0.1 ? 1 : 0)} %`;
     pane.foot.textContent = pane.plane ? `${zoom}   W ${percent(width)}  L ${percent(low + width / 2)}${invert ? "  inverted" : ""}` : "";
     pane.element.dataset.scale = String(pane.view.scale);
+    if (!pane.pointer) return;
+    const { row, col } = pane.pixelAt(pane.pointer.x, pane.pointer.y);
+    this.over(pane, row, col);
   }
 
   /** @param {Pane} pane @param {number} row @param {number} col */

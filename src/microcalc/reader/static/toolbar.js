@@ -21,7 +21,7 @@ export function toolbar(exam) {
     group("Left button", tool("mark", "Mark", "S"), tool("pan", "Move", "H"), tool("window", "Window", "D")),
     group("Size",
       button("fit", "Fit", "F", () => light.fit()),
-      button("actual", "One to one", "0", () => light.act((pane) => pane.actualSize())),
+      button("actual", "One to one", "0", () => exam.actualSize()),
       button("magnifier", "Magnifier", "M", () => light.toggleLens(), () => light.lens)),
     group("Greys and squares",
       button("invert", "Invert", "I", () => light.invert(), () => Boolean(light.active?.window.invert)),
