@@ -29,7 +29,7 @@ demo: $(VENV)/.train
 	$(BIN)/microcalc demo --out $(OUT)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m slow

@@ -128,7 +128,8 @@ def shortened(text: str, letters: int) -> str:
 def series_styles(models: Sequence[str]) -> dict[str, SeriesStyle]:
     """Give each model its own look: the ensemble a thick black line, the others by their place in ``models``.
 
-    Colours and dash patterns walk at different paces, so that 36 models stay different; the first twelve by their markers alone.
+    Colours and dash patterns walk at different paces, so that 36 models stay different; the first twelve differ by
+    their markers alone.
     """
     styles: dict[str, SeriesStyle] = {}
     place = 0
