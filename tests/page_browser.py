@@ -154,7 +154,7 @@ class Visitor:
 def visiting(browser: Browser, room: Room, **context: Any) -> Iterator[Visitor]:
     """A visitor with a browser profile of its own; keywords go to Playwright's context."""
     made: BrowserContext = browser.new_context(**({"viewport": SCREEN} | context))
-    made.set_default_timeout(20_000)
+    made.set_default_timeout(60_000)
     visitor = Visitor(made.new_page(), room)
     visitor.watch()
     yield visitor
