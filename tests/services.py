@@ -116,10 +116,19 @@ class Orthanc:
 
     def put(self, content: bytes) -> None:
         """Give it a file."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}/instances", data=content, method="POST")
+        self._post("/instances", content)
+
+    def _post(self, path: str, content: bytes) -> None:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data=content, method="POST")
         token = base64.b64encode(f"{self.USER}:{self.PASSWORD}".encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
         urllib.request.urlopen(request, timeout=60).close()
+
+    def push(self, sop_uid: str) -> None:
+        """Have it send an instance to us by C-STORE."""
+        known = self.get("/instances?expand")
+        (instance,) = (one["ID"] for one in known if one["MainDicomTags"]["SOPInstanceUID"] == sop_uid)  # type: ignore[attr-defined]
+        self._post("/modalities/us/store", json.dumps({"Resources": [instance], "Synchronous": True}).encode())
 
     def _answers(self) -> bool:
         try:
@@ -239,9 +248,9 @@ class PostgreSQL:
         return f"postgresql://tester@127.0.0.1:{self.port}/{name}"
 
     def stop(self) -> None:
-        """End it."""
+        """End it at once: nothing in it is wanted any more."""
         if self._running is not None:
-            self._running.send_signal(signal.SIGINT)
+            self._running.send_signal(signal.SIGQUIT)
             self._running.wait(30)
             self._running = None
 

@@ -1,6 +1,7 @@
 """Asking, fetching and sending against a real Orthanc, by DICOMweb and by DIMSE."""
 
 import io
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ from digital_mammogram import digital_mammogram
 from microcalc.errors import PacsError
 from microcalc.intake.dicom import Mammogram, read_mammogram
 from microcalc.reader.pacs import PacsClient, PacsQuery
-from pacs_clients import client_of
+from microcalc.reader.pacs_client import open_pacs
+from microcalc.reader.pacs_settings import checked_pacs_settings
+from microcalc.reader.storage_scp import Received, StorageScp, StoreStatus
+from pacs_clients import client_of, settings_of
 from report_readings import film, film_paths, finding, objects_of
-from services import LEAKS, Orthanc, free_port
+from services import LEAKS, Orthanc, free_port, is_listening, program, until
 
 
 @pytest.fixture(params=["dicomweb", "get", "move"])
@@ -124,6 +128,45 @@ def orthanc_study(server: Orthanc, source: Dataset) -> str:
         if entry["MainDicomTags"]["StudyInstanceUID"] == source.StudyInstanceUID:
             return str(entry["ID"])
     raise AssertionError("the study is not there")
+
+
+def test_a_receiver_of_plain_objects_only_gets_plain_ones(tmp_path: Path):
+    """dcmtk's storescp, told to take implicit VR only: our objects are compressed and explicit."""
+    port = free_port()
+    command = [program("storescp", package="dcmtk"), "-od", tmp_path, "+xi", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as receiver:
+        until(lambda: is_listening(port), seconds=20, what="storescp to listen", process=receiver)
+        settings = {"kind": "dimse", "host": "127.0.0.1", "port": port, "title": "STORESCP", "timeout_s": 10}
+        objects = objects_of(film(0, pixels=False), finding(2000, 1000)) + objects_of(DIGITAL)
+        try:
+            answers = open_pacs(checked_pacs_settings(settings, source="test")).store(objects)
+        finally:
+            receiver.terminate()
+    assert [answer.accepted for answer in answers] == [True] * 6
+    got = {str(one.SOPInstanceUID): one for one in map(pydicom.dcmread, tmp_path.iterdir())}
+    for made in objects:
+        one = got[made.SOPInstanceUID]
+        assert one.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2"
+        if "PixelData" in made:
+            assert one.PhotometricInterpretation == made.PhotometricInterpretation
+            np.testing.assert_array_equal(one.pixel_array, made.pixel_array)
+
+
+def test_with_ears_that_listen_already_only_what_was_asked_for_is_diverted(filled: Orthanc, tmp_path: Path):
+    pushed: list[str] = []
+
+    def take(received: Received) -> StoreStatus:
+        pushed.append(received.sop_uid)
+        return StoreStatus.SUCCESS
+
+    settings = checked_pacs_settings(settings_of(filled, "move"), source="test")
+    assert settings.listen is not None
+    with StorageScp(settings.listen, take) as ears:
+        client = open_pacs(settings, ears)
+        (path,) = client.fetch(str(DIGITAL.StudyInstanceUID), tmp_path)
+        assert (path.stem, pushed) == (DIGITAL.SOPInstanceUID, [])
+        filled.push(str(DIGITAL.SOPInstanceUID))  # now of its own accord, as a modality does
+        assert pushed == [DIGITAL.SOPInstanceUID]
 
 
 @pytest.mark.parametrize("kind", ["dicomweb", "get"])

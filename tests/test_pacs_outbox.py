@@ -287,7 +287,18 @@ def test_a_claim_runs_out(outbox: Outbox, store: Store, pacs_server: Orthanc, cl
     assert outbox.deliver(web(pacs_server.http_port)).sent == 1
 
 
-def test_two_senders_send_each_object_once(store: Store, tmp_path: Path, pacs_server: Orthanc):
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "sqlite":
+        opened = Store.open(sqlite_url(tmp_path / "store.sqlite"))
+    else:
+        opened = Store.open(request.getfixturevalue("postgresql").database())
+    yield opened
+    opened.close()
+
+
+def test_two_senders_send_each_object_once(either_store: Store, tmp_path: Path, pacs_server: Orthanc):
+    store = either_store
     objects = [made for _ in range(4) for made in report()]
     Outbox(store, tmp_path).put(objects)
     with UnrulyProxy(pacs_server.http_port) as proxy:

@@ -8,7 +8,7 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, Sequence
 
 from digital_mammogram import digital_mammogram
 from microcalc import RESEARCH_USE
@@ -203,6 +203,49 @@ def test_a_file_of_the_wild_still_gives_valid_objects(tmp_path: Path):
     objects = objects_of(source, finding(labels=replace(LABELS, note="미세석회화 " * 40)))
     check(objects, tmp_path)
     assert str(pydicom.dcmread(tmp_path / "report.dcm").PatientName) == "홍^길동"
+
+
+def broken_table() -> Sequence:
+    item = Dataset()
+    item.LUTDescriptor = [0, 0, 16]
+    return Sequence([item])
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("FrameOfReferenceUID", "1.2.3"), ("PatientBirthDate", "19XX"), ("PatientBirthDate", "1950.01.01"),
+        ("StudyDate", "20190304-20190305"), ("StudyTime", "99:99"), ("PatientSex", "?"),
+        ("PhotometricInterpretation", None), ("VOILUTSequence", broken_table()),
+        ("ModalityLUTSequence", broken_table()),
+        ("RescaleSlope", None), ("RescaleSlope", "0"), ("StudyID", "s" * 40), ("AccessionNumber", "a\\b"),
+        ("PatientOrientation", ["junk", "more"]), ("ImageLaterality", "Q"), ("PixelSpacing", [0, 0]),
+        ("PatientAge", "old"), ("StudyDescription", "d" * 300), ("Modality", None),
+        ("DeidentificationMethodCodeSequence", Sequence([Dataset()])), ("PatientIdentityRemoved", "YES"),
+        ("PatientName", "<script>alert(1)</script>"), ("BitsAllocated", None), ("SpecificCharacterSet", "ISO_IR 999"),
+    ],
+    ids=lambda value: str(value)[:30],
+)  # fmt: skip
+def test_what_cannot_be_right_in_an_image_is_not_taken_over(keyword: str, value: object, tmp_path: Path):
+    check(objects_of(digital_mammogram(**{keyword: value})), tmp_path)
+
+
+@pytest.mark.parametrize(("keyword", "value"), [("PatientID", "y" * 80), ("PatientName", "a^b^c^d^e^f^g")])
+def test_the_patient_stays_the_one_that_the_archive_knows(keyword: str, value: str):
+    for made in objects_of(digital_mammogram(**{keyword: value})):
+        assert str(made[keyword].value) == value
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SOPInstanceUID"])
+def test_an_image_with_a_uid_that_is_none_is_refused(keyword: str):
+    with pytest.raises(ImageError, match=f"it lacks {keyword}"):
+        objects_of(digital_mammogram(**{keyword: "patient-17"}))
+
+
+def test_words_of_readers_do_not_break_the_objects(tmp_path: Path):
+    labels = replace(LABELS, note="line one\nline two \x00\x1b[31m <b>" + "x" * 3000)
+    made = finding(lesion="L\\1\n" + "y" * 200, labels=labels)
+    check(objects_of(digital_mammogram(), made), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ from pynetdicom.status import code_to_category
 from microcalc.errors import MicrocalcError, PacsError
 from microcalc.intake.dicom.library import CONTENT_ERRORS, quiet
 from microcalc.reader.dimse_syntaxes import NATIVE, TRANSFER_SYNTAXES
-from microcalc.reader.evidence import UTF_8
 from microcalc.reader.pacs import (
     DUPLICATE,
     MAMMOGRAPHY_CLASSES,
@@ -39,6 +38,7 @@ from microcalc.reader.pacs import (
 )
 from microcalc.reader.pacs_basket import Basket, ByteWatch
 from microcalc.reader.pacs_settings import DimseSettings
+from microcalc.reader.source_header import UTF_8
 from microcalc.reader.storage_scp import PDU_BYTES, StorageScp, StoreStatus
 
 __all__ = ["DimsePacs"]

@@ -21,9 +21,10 @@ from microcalc.errors import InputError
 from microcalc.intake.crop import cut_roi
 from microcalc.intake.dicom import Mammogram, ReadOptions, read_mammogram
 from microcalc.reader import dicom_words as words
-from microcalc.reader.evidence import MANUFACTURER, MODEL, UTF_8, Report
+from microcalc.reader.evidence import MANUFACTURER, MODEL, Report, one_line
 from microcalc.reader.finding import ENSEMBLE, Finding
 from microcalc.reader.presentation import caption
+from microcalc.reader.source_header import UTF_8
 from microcalc.report.panels import panel_png
 
 __all__ = ["can_carry_segmentation", "heatmap_object", "secondary_capture", "segmentation"]
@@ -223,13 +224,14 @@ def _segment(report: Report, number: int, finding: Finding) -> seg.SegmentDescri
         source=MANUFACTURER,
         parameters={"study": report.study.name, "heatmap": "Grad-CAM, mean of the networks"},
     )
+    lesion = one_line(finding.lesion) or f"finding {number}"
     return seg.SegmentDescription(
         segment_number=number,
-        segment_label=f"Grad-CAM {finding.lesion or f'finding {number}'}"[:64],
+        segment_label=one_line(f"Grad-CAM {lesion}"),
         segmented_property_category=words.SPATIAL,
         segmented_property_type=words.GRADCAM,
         algorithm_type=seg.SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=algorithm,
         tracking_uid=report.uid(f"finding {number}"),
-        tracking_id=finding.lesion or f"finding {number}",
+        tracking_id=lesion,
     )

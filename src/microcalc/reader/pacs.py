@@ -16,6 +16,7 @@ from pydicom.multival import MultiValue
 
 from microcalc.errors import PacsError, ProtocolError
 from microcalc.intake.dicom.library import CONTENT_ERRORS
+from microcalc.reader.uids import is_uid
 
 __all__ = [
     "DUPLICATE",
@@ -46,8 +47,6 @@ DUPLICATE: Final = 0x0111
 _OTHERS = ("SR", "PR", "SEG", "KO", "DOC", "OT", "REG")
 """Modalities that are no mammograms, whatever their class."""
 
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
-_UID_LENGTH = 64
 _DATE = re.compile(r"\d{8}(-(\d{8})?)?|-\d{8}")
 _SAID_LENGTH = 200
 
@@ -79,7 +78,7 @@ class PacsQuery:
                 "the date of a query must be YYYYMMDD, or a range YYYYMMDD-YYYYMMDD with one side or both; "
                 f"got {self.date!r}"
             )
-        if self.study_uid and not _is_uid(self.study_uid):
+        if self.study_uid and not is_uid(self.study_uid):
             raise ProtocolError(f"a study UID must be numbers parted by dots, 64 at most; got {self.study_uid!r}")
         for value in (self.patient_id, self.patient_name, self.accession, self.modality):
             if "\\" in value or any(not letter.isprintable() for letter in value):
@@ -167,7 +166,7 @@ def checked_uid(value: object) -> str:
         PacsError: it is none; it would become part of a file's name.
     """
     text = str(value)
-    if not _is_uid(text):
+    if not is_uid(text):
         raise PacsError(f"a PACS must answer with UIDs of digits and dots; it answered {said(text)!r}")
     return text
 
@@ -212,10 +211,6 @@ def text_of(value: object) -> str:
 def said(text: object) -> str:
     """Words of a PACS, short and printable, for a message."""
     return " ".join(text_of(text).split())[:_SAID_LENGTH]
-
-
-def _is_uid(text: str) -> bool:
-    return len(text) <= _UID_LENGTH and _UID.fullmatch(text) is not None
 
 
 def _words(value: object) -> tuple[str, ...]:

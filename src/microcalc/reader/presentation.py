@@ -11,8 +11,9 @@ from highdicom import pr
 from pydicom import Dataset
 
 from microcalc import RESEARCH_USE, __version__
-from microcalc.reader.evidence import MANUFACTURER, MODEL, UTF_8, Report, person_name
+from microcalc.reader.evidence import MANUFACTURER, MODEL, Report, one_line, person_name
 from microcalc.reader.finding import Finding
+from microcalc.reader.source_header import UTF_8
 
 __all__ = ["caption", "cutoff_words", "presentation_state"]
 
@@ -26,10 +27,11 @@ def caption(report: Report, finding: Finding) -> str:
     cutoff = f"the cut-off of {cutoff_words(reading.cutoff)}" if math.isfinite(reading.cutoff) else "any cut-off"
     called = "above" if reading.called else "not above"
     calibrated = "" if reading.calibrated is None else f" (calibrated {reading.calibrated:.1%})"
-    name = f"{finding.lesion}: " if finding.lesion else ""
+    lesion = one_line(finding.lesion)
+    name = f"{lesion}: " if lesion else ""
     return (
         f"{name}probability of malignancy {reading.ensemble:.1%}{calibrated}, {called} {cutoff} "
-        f"(microcalc {report.study.version}, study {report.study.name})"
+        f"(microcalc {report.study.version}, study {one_line(report.study.name)})"
     )
 
 

@@ -18,10 +18,12 @@ from microcalc import RESEARCH_USE, __version__
 from microcalc.errors import InputError
 from microcalc.intake.dicom.library import quiet
 from microcalc.reader import dicom_words as words
-from microcalc.reader.evidence import MANUFACTURER, MODEL, UTF_8, Report, child_uid, person_name
+from microcalc.reader.evidence import MANUFACTURER, MODEL, Report, one_line, person_name
 from microcalc.reader.finding import ENSEMBLE, Finding, Labels, Observer, StudyFacts
 from microcalc.reader.heatmap import heatmap_object
 from microcalc.reader.presentation import cutoff_words, presentation_state
+from microcalc.reader.source_header import UTF_8
+from microcalc.reader.uids import child_uid
 
 __all__ = ["report_objects", "structured_report"]
 
@@ -134,7 +136,7 @@ def _comment(text: str) -> sr.TextContentItem:
 def _group(report: Report, number: int, finding: Finding) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
     group = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
-            uid=report.uid(f"finding {number}"), identifier=finding.lesion or f"finding {number}"
+            uid=report.uid(f"finding {number}"), identifier=one_line(finding.lesion) or f"finding {number}"
         ),
         referenced_region=_region(report, finding),
         finding_type=words.CALCIFICATIONS,
@@ -223,4 +225,4 @@ def _texts(finding: Finding) -> list[str]:
     texts = [f"Warning: {note.message}" for note in finding.reading.warnings]
     if labels.note.strip():
         texts.append(f"Note of the reader: {labels.note.strip()}")
-    return texts
+    return ["".join(letter for letter in text if letter.isprintable() or letter == "\n") for text in texts]
