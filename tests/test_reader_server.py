@@ -58,6 +58,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         server.kill()
 
 
+@pytest.mark.slow
 def test_what_was_saved_before_a_kill_is_there_after_it_and_nothing_else(server: Server):
     client = server.client()
     image = upload(client, mammogram())[0]["image_id"]
@@ -97,6 +98,7 @@ def _keep_saving(client: httpx.Client, image: str, saved: dict[str, list[int]], 
         return
 
 
+@pytest.mark.slow
 def test_after_a_kill_during_uploads_every_acknowledged_image_is_whole_and_none_is_half(server: Server):
     client = server.client()
     acknowledged: list[str] = []
@@ -190,6 +192,7 @@ def test_nothing_phones_home(watched: Server, visitor: httpx.Client, tmp_path: P
     ] == []
 
 
+@pytest.mark.slow
 def test_a_second_server_on_the_same_data_is_refused(watched: Server, visitor: httpx.Client):
     second = Server(watched.data).start()
     assert second.process.wait(60) == 1
@@ -197,6 +200,7 @@ def test_a_second_server_on_the_same_data_is_refused(watched: Server, visitor: h
     assert "must have one server; another is running on it" in second.output
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_and_the_log_of_deeds_is_whole(server: Server):
     client = server.client()
     upload(client, mammogram())

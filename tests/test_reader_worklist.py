@@ -1,9 +1,13 @@
-"""The worklist: order, search, status; and what an exam shows."""
+"""The worklist: order, search, status; and what an exam shows. The whole story on PostgreSQL too."""
+
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from microcalc.reader import audit
 from microcalc.reader.room import Room
 from reader_room import Guest, Rooms, StandIn, mammogram
+from services import PostgreSQL
 
 pytest_plugins = ("reader_room_fixtures",)
 
@@ -90,3 +94,37 @@ def test_every_look_at_an_exam_or_image_is_in_the_log_without_names(owner: Guest
     assert [(e["action"], e["object_id"]) for e in entries][:3] == [("view", image), ("open", exam), ("upload", image)]
     assert "Secret" not in str(entries)
     assert "Geheim" not in str(entries)
+
+
+def test_the_whole_story_on_postgresql(rooms: Rooms, postgresql: PostgreSQL):
+    room = rooms.open(reader=StandIn(), database=postgresql.database(), blind=True)
+    anna, berta = rooms.account(room, "anna"), rooms.account(room, "berta")
+    image = anna.image(PatientName="\u00c4nna^\u6d2a", SpecificCharacterSet="ISO_IR 192")
+    exam = anna.get("/api/exams?search=\u00c4NNA&status=new")[0]["id"]
+    marks = [guest.mark(image, pathology=word, birads="4A") for guest, word in ((anna, "dcis"), (berta, "benign"))]
+    reading = anna.post(f"/api/annotations/{marks[0]['id']}/reading", {})
+    body = {"row": 301.5, "col": 200, "revision": 1, "pathology": "dcis"}
+    assert anna.http.put(f"/api/annotations/{marks[0]['id']}", json=body).json()["row"] == 301.5
+    assert anna.http.put(f"/api/annotations/{marks[0]['id']}", json=body).status_code == 409
+    for guest in (anna, berta):
+        guest.post(f"/api/exams/{exam}/done", {"done": True}, 200)
+    assert anna.get(f"/api/exams/{exam}/agreement")["pairs"][0]["matched"] == 1
+    assert anna.get("/api/exams")[0]["status"] == "read"
+    assert anna.get(f"/api/readings/{reading['id']}") == reading
+    assert len(anna.get(f"/api/annotations/{marks[0]['id']}/history")) == 2
+    assert audit.verify(room.store).broken_at is None
+
+
+def test_on_postgresql_of_many_changes_at_once_one_wins(rooms: Rooms, postgresql: PostgreSQL):
+    room = rooms.open(database=postgresql.database())
+    anna = rooms.account(room, "anna")
+    mark = anna.mark(anna.image())
+
+    def change(number: int) -> int:
+        body = {"row": number, "col": 200, "revision": 1}
+        return anna.http.put(f"/api/annotations/{mark['id']}", json=body).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(change, range(8))) == [200] + [409] * 7
+        same = list(pool.map(lambda _: anna.upload(mammogram(9, study=9))[0]["image_id"], range(6)))
+    assert len(set(same)) == 1

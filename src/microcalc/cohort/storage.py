@@ -7,6 +7,7 @@ the caller.
 import errno
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -76,7 +77,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         MicrocalcError: the disk is full, or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # Named after process and thread: two that write the same file do not take each other's half.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.partial")
     try:
         with explained_write_errors(path, way_out="choose a folder that you may write to"):
             yield temporary
