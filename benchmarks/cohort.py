@@ -93,7 +93,7 @@ def scale(folder: Path, rows: int) -> None:
     prints = np.random.default_rng(0).standard_normal((rows, FINGERPRINT_LENGTH)).astype(np.float32)
     prints /= np.linalg.norm(prints, axis=1, keepdims=True)
     with timed(f"all {rows * (rows - 1) // 2:,} pairs of fingerprints"):
-        found = sum(1 for _ in candidates(prints))
+        found = len(candidates(prints))
     print(f"  {found} candidates among random fingerprints; peak memory {peak():.2f} GiB")
 
 
@@ -156,7 +156,7 @@ def likeness(name: str, squares: list[Pixels]) -> None:
     """Share of changed copies that are found, and pairs of others that are taken for one."""
     small = [thumbnail(cut(s)) for s in squares]
     prints = np.stack([fingerprint(s) for s in small])
-    pairs = list(candidates(prints))
+    pairs = candidates(prints)
     false = sum(alignment(small[i], small[j]) >= ALIKE for i, j in pairs)
     total = len(small) * (len(small) - 1) // 2
     print(f"{name}: {len(small)} squares, {total:,} pairs of others: {len(pairs)} candidates, {false} taken for one")
@@ -165,7 +165,7 @@ def likeness(name: str, squares: list[Pixels]) -> None:
         found = 0
         for k in sample:
             other = thumbnail(np.ascontiguousarray(function(squares[k])))
-            near = any(True for _ in candidates(np.stack([prints[k], fingerprint(other)])))
+            near = bool(candidates(np.stack([prints[k], fingerprint(other)])))
             found += near and alignment(small[k], other) >= ALIKE
         print(f"  {change:<58} {found:3d} of {len(sample)} found")
 

@@ -9,11 +9,11 @@ mirror images are found too. Measured on 228 squares of the eight CBIS-DDSM film
 phantoms: see `benchmarks/cohort.py`.
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 __all__ = [
     "ALIKE",
@@ -62,9 +62,8 @@ _LEAST_TEXTURE = 0.1
 """Root mean square of the fine texture below which a picture is like no other: wedges and flat fields have none."""
 
 _PADDED = 80
-_BLOCK, _PANEL, _STRIP = 512, 4096, 64
-"""Fingerprints that are multiplied with so many others at a time, and rows of the product that are looked at while
-they are in the processor's cache. Smaller products would lose their time in starting threads."""
+_BLOCK = 512
+"""Fingerprints that are compared with so many others at a time: their products stay in the processor's cache."""
 
 
 def thumbnail(pixels: NDArray[np.uint16]) -> Thumbnail:
@@ -92,7 +91,7 @@ def fingerprint(small: Thumbnail) -> Fingerprint:
     return _unit(np.sign(spectrum) * np.sqrt(np.abs(spectrum)))
 
 
-def candidates(prints: NDArray[np.float32]) -> Iterator[tuple[int, int]]:
+def candidates(prints: NDArray[np.float32]) -> list[tuple[int, int]]:
     """Pairs that may be alike, the smaller row first: of all pairs, also as negatives and as mirror images.
 
     Let E and O be the parts of a product of two fingerprints that come from even and from odd horizontal frequencies.
@@ -103,25 +102,20 @@ def candidates(prints: NDArray[np.float32]) -> Iterator[tuple[int, int]]:
     """
     even = np.ascontiguousarray(prints[:, _even()])
     odd = np.ascontiguousarray(prints[:, ~_even()])
-    for start in range(0, len(prints), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        for at in range(start - start % _PANEL, len(prints), _PANEL):
-            columns = slice(at, at + _PANEL)
-            straight, turned = even[rows] @ even[columns].T, odd[rows] @ odd[columns].T
-            for i, j in _large(straight, turned):
-                if start + i < at + j:
-                    yield start + i, at + j
-
-
-def _large(straight: Floats, turned: Floats) -> Iterator[tuple[int, int]]:
-    """Places where abs(straight) + abs(turned) is at least ``LIKELY``; both are overwritten, a few rows at a time."""
-    for first in range(0, len(straight), _STRIP):
-        likely, more = straight[first : first + _STRIP], turned[first : first + _STRIP]
-        np.abs(likely, out=likely)
-        likely += np.abs(more, out=more)
-        if likely.max() >= LIKELY:
-            for i, j in np.argwhere(likely >= LIKELY):
-                yield first + int(i), int(j)
+    found: list[tuple[int, int]] = []
+    # So small products gain nothing from threads, and on a busy machine lose most of their time in waiting for them.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for start in range(0, len(prints), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            for at in range(start, len(prints), _BLOCK):
+                columns = slice(at, at + _BLOCK)
+                likely, turned = even[rows] @ even[columns].T, odd[rows] @ odd[columns].T
+                np.abs(likely, out=likely)
+                likely += np.abs(turned, out=turned)
+                if likely.max() >= LIKELY:
+                    pairs = np.argwhere(likely >= LIKELY) + np.array((start, at))
+                    found += [(int(i), int(j)) for i, j in pairs if i < j]
+    return found
 
 
 def alignment(first: Thumbnail, second: Thumbnail) -> float:
