@@ -185,6 +185,18 @@ def test_a_pacs_that_is_not_there_is_said_to_be_not_there(kind: str, filled: Ort
             ask()
 
 
+@pytest.mark.parametrize("kind", ["dicomweb", "get"])
+def test_a_pacs_that_stands_still_is_given_up_and_asked_again_later(filled: Orthanc, kind: str):
+    client = client_of(filled, kind, timeout_s=1)
+    filled.pause()
+    try:
+        with pytest.raises(PacsError):
+            client.query(PacsQuery(patient_id="P1"))
+    finally:
+        filled.go_on()
+    assert client_of(filled, kind).query(PacsQuery(patient_id="P1"))
+
+
 def test_wrong_credentials_are_refused(filled: Orthanc, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(Orthanc.PASSWORD_ENV, "guessed")
     with pytest.raises(PacsError, match="refused with HTTP 401"):
