@@ -106,6 +106,12 @@ def test_made_up_patients_need_no_pseudonyms(tmp_path: Path) -> None:
     assert private(folder) == {}
 
 
+@pytest.mark.parametrize(("site", "looked_at"), [("S0a1b2c", False), ("North Hospital", True), ("", False)])
+def test_sites_that_have_names_are_to_be_looked_at(tmp_path: Path, site: str, looked_at: bool) -> None:
+    audit = check_cohort(write(tmp_path / "c", site=site), contents=False, more=privacy_checks())
+    assert ("privacy-look" in {f.code for f in audit.findings}) is looked_at
+
+
 def test_a_kind_of_column_is_told_once(tmp_path: Path) -> None:
     folder = write(tmp_path / "c", source_uid="1.2.840.113619.2.1", exam_date="2018-01-05")
     more = privacy_checks()

@@ -24,6 +24,7 @@ Progress = Callable[[int, int], None]
 """Called with the files done and all of them."""
 
 _PATIENT = re.compile(r"P[0-9a-f]{16}")
+_SITE = re.compile(r"S[0-9a-f]{6}")
 _OWN_CODE = re.compile(r"[PA]?[0-9a-f]{16,64}")
 _OWN_WORDS = frozenset(word.casefold() for word in (*Laterality, *View, "roi", "lesion", "image", "img"))
 _JOINTS = re.compile(r"[-_.]+")
@@ -138,7 +139,7 @@ def _columns(evidence: Evidence) -> Iterator[Finding]:
                 f"{column}: {len(values)} different texts in {len(evidence.table)} rows; that many describe people, "
                 "not a few sites or devices",
             )
-        elif column == "site" and values:
+        elif column == "site" and not all(_SITE.fullmatch(v) for v in values):
             yield note("privacy-look", f"site: look whether these may be told: {some(values)}")
 
 
