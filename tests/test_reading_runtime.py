@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from microcalc.reader.engine import LoadedNetwork, chosen_runtime, engine_name, 
 from microcalc.reader.openvino_engine import OpenVinoEngine, import_openvino
 from microcalc.reader.openvino_graph import openvino_model
 from microcalc.reader.reader import Reader
+from microcalc.reader.threads import small_work_pool
 from settled_networks import SIDE, images, settled_network
 
 # Looked for, not imported: the package would bring its telemetry along.
@@ -122,8 +124,6 @@ def test_a_missing_openvino_is_named_with_the_install_line(monkeypatch, planted_
 
 
 def test_threads_read_in_openvino_what_one_reads(planted_alone: Path):
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
-
     reader = Reader.open(planted_alone, runtime="openvino-f32")
     squares = [read_roi(path) for path in sorted((planted_alone.parent / "cohort/rois/benign").iterdir())[:6]]
     alone = [reader.read_roi(square).networks for square in squares]
@@ -138,6 +138,7 @@ sys.addaudithook(lambda event, args: asked.append(event) if event.startswith(("s
 import numpy as np
 from pathlib import Path
 from microcalc.reader.reader import Reader
+from microcalc.reader.threads import small_work_pool
 reader = Reader.open(Path(sys.argv[1]), runtime="openvino-f32")
 reader.read_roi(np.full((512, 512), 20_000, np.uint16))
 telemetry = [name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module]
@@ -157,3 +158,16 @@ def test_opening_and_reading_touches_no_network_and_leaves_nothing_at_home(plant
 def test_the_telemetry_package_stays_out_where_it_is_installed():
     import_openvino()
     assert sys.modules[openvino_engine.TELEMETRY] is None
+
+
+def test_small_work_uses_one_thread_and_leaves_torchs_number_elsewhere_alone():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        pool = small_work_pool(3, name="test")
+        assert {pool.submit(torch.get_num_threads).result() for _ in range(6)} == {1}
+        assert torch.get_num_threads() == 2
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(torch.get_num_threads).result() == 2
+    finally:
+        torch.set_num_threads(before)

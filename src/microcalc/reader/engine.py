@@ -9,7 +9,7 @@ for the networks in `KEPT_IN_FLOAT32`. What that moves is measured in ``docs/rea
 
 import importlib.util
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -82,7 +82,7 @@ class Engine(Protocol):
 
 
 class TorchEngine:
-    """Runs folded networks in torch, in channels-last layout, one after the other on all of torch's threads.
+    """Runs folded networks in torch, in channels-last layout, one after the other, each on all of torch's threads.
 
     Args:
         models: by name; their weights are converted.
@@ -95,13 +95,15 @@ class TorchEngine:
             model.run_in(torch.float32 if precisions[name] == "f32" else torch.bfloat16)
         self.name = engine_name("torch", precisions)
         self.order = tuple(models)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="torch")
 
     def start(self, network: str, image: torch.Tensor) -> "Future[torch.Tensor]":
-        """Last features (1, c, h, w) float32 for one image (1, 3, size, size): done when this returns."""
-        done: Future[torch.Tensor] = Future()
+        """Begin with one image (1, 3, size, size) float32; the result is the last features (1, c, h, w) float32."""
+        return self._pool.submit(self._features, network, image)
+
+    def _features(self, network: str, image: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            done.set_result(self._models[network].forward_features(image).float())
-        return done
+            return self._models[network].forward_features(image).float()
 
 
 def load_networks(study: FinishedStudy) -> dict[str, LoadedNetwork]:

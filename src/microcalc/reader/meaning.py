@@ -4,7 +4,7 @@ Everything comes from the study's predictions table by the same functions that m
 the validation set, their worth from the test set, which chose nothing.
 """
 
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class Judgement:
         self.recalibration: Recalibration = fit_recalibration(validation.y_true, chooser, RecalibrationMethod.PLATT)
         both = np.concatenate([chooser, self._scores])
         self.seen: Pair = (float(both.min()), float(both.max()))
-        self.meaning = lru_cache(maxsize=_PREVALENCES_KEPT)(self._meaning)
+        self._meanings: dict[float, Meaning] = {}
 
     @property
     def cutoff(self) -> float:
@@ -72,12 +72,21 @@ class Judgement:
         value = float(self.recalibration.apply(np.array([score]))[0])
         return value if np.isfinite(value) else None
 
-    def _meaning(self, prevalence: float) -> Meaning:
-        """What the cut-off means where so many lesions are malignant.
+    def meaning(self, prevalence: float) -> Meaning:
+        """What the cut-off means where so many lesions are malignant; the last ones are kept.
 
         Raises:
             StatisticsError: a prevalence that is not between 0 and 1.
         """
+        known = self._meanings.get(prevalence)
+        if known is None:
+            known = self._meaning(prevalence)
+            if len(self._meanings) >= _PREVALENCES_KEPT:
+                self._meanings.clear()
+            self._meanings[prevalence] = known
+        return known
+
+    def _meaning(self, prevalence: float) -> Meaning:
         confidence = self._settings.confidence
         found = consequences(
             self._truth,

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from threading import Lock
 from types import ModuleType
 from typing import Protocol
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from microcalc.errors import MissingDependencyError
 from microcalc.reader.engine import LoadedNetwork, Precision, engine_name
 from microcalc.reader.openvino_graph import openvino_model
+from microcalc.reader.threads import small_work_pool
 
 __all__ = ["OpenVinoEngine", "import_openvino"]
 
@@ -65,7 +66,7 @@ class OpenVinoEngine:
             }
             self._requests[name] = core.compile_model(graph, "CPU", settings).create_infer_request()
         self._locks = {name: Lock() for name in models}
-        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="reading")
+        self._pool = small_work_pool(lanes, name="openvino")
         self.name = engine_name("openvino", precisions)
         self.order = self._slowest_first(models)
 

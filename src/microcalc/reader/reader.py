@@ -34,9 +34,13 @@ from microcalc.reader.finished_study import FinishedStudy, open_finished_study
 from microcalc.reader.meaning import Judgement
 from microcalc.reader.openvino_engine import OpenVinoEngine
 from microcalc.reader.reading import Heatmap, Meaning, Reading, ReadingWarning, RoiPlace, WarningCode
+from microcalc.reader.threads import small_work_pool
 from microcalc.vocabulary import MALIGNANT
 
 __all__ = ["Pixels", "Reader"]
+
+AT_ONCE = 4
+"""Readings that may be under way at the same time; more wait."""
 
 Pixels = NDArray[np.uint16]
 """(512, 512), 0 black to 65535 white."""
@@ -67,6 +71,7 @@ class Reader:
         self.start_seconds = start_seconds
         self._networks = networks
         self._engine = engine
+        self._pool = small_work_pool(AT_ONCE, name="reading")
 
     @classmethod
     def open(cls, study: Path, *, runtime: str = "auto", run: str | None = None) -> "Reader":
@@ -170,7 +175,7 @@ class Reader:
 
     def _read(self, pixels: Pixels, case: Case, place: RoiPlace, prevalence: float | None, start: float) -> Reading:
         meaning = self.meaning(prevalence)
-        probabilities, maps = self._looked_at(pixels)
+        probabilities, maps = self._pool.submit(self._looked_at, pixels).result()
         score = float(np.mean(list(probabilities.values())))
         warnings = (
             *case_warnings(case, self.study.trained),
