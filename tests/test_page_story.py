@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from microcalc import RESEARCH_USE
 from microcalc.reader.people import Role, add_account
 from page_browser import Browser, Room, Visitor, chromium, served, visiting
 from reader_room import PASSWORD, StandIn, mammogram
+from services import until
 
 FOUR = [("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO")]
 
@@ -142,7 +144,9 @@ def test_the_whole_way_by_keys_alone(browser: Browser, room: Room):
         page.locator("body").click(position={"x": 3, "y": 300})
         visitor.press("ArrowDown", "Enter")
         visitor.seen()
-        visitor.press("4", "n", "0", "+", "-", "Enter")
+        visitor.press("4")
+        visitor.seen()
+        visitor.press("n", "0", "+", "-", "Enter")
         visitor.saved()
         visitor.press("e")
         visitor.press("ArrowRight", "ArrowRight", "Tab", "ArrowRight")
@@ -263,3 +267,79 @@ def test_a_reading_that_waits_can_be_left(browser: Browser, tmp_path: Path):
         visitor.seen()
         gate.set()
         visitor.page.get_by_role("region", name="Reading").wait_for()
+
+
+def test_r_reads_a_square_that_is_still_on_its_way_to_the_server(browser: Browser, room: Room):
+    with visiting(browser, room) as visitor:
+        visitor.by_token().upload(*exam())
+        visitor.open_exam("P1")
+        visitor.press("r")
+        visitor.page.get_by_text("Place a square first").wait_for(state="attached")
+        held = []
+        visitor.page.route("**/annotations", lambda route: held.append(route))
+        click(visitor, "R CC", 0.7, 0.5)
+        until(lambda: bool(held) or visitor.page.wait_for_timeout(20), seconds=10, what="the square to be sent")
+        visitor.press("r")
+        held[0].continue_()
+        visitor.page.get_by_role("region", name="Reading").wait_for()
+
+
+def test_files_are_dropped_on_the_worklist(browser: Browser, room: Room):
+    with visiting(browser, room) as visitor:
+        visitor.by_token()
+        visitor.page.evaluate(
+            """(bytes) => {
+              const files = new DataTransfer();
+              files.items.add(new File([new Uint8Array(bytes)], 'a.dcm'));
+              const drop = (type) => document.querySelector('.worklist')
+                .dispatchEvent(new DragEvent(type, { dataTransfer: files, bubbles: true, cancelable: true }));
+              drop('dragover');
+              if (getComputedStyle(document.querySelector('.drop')).display === 'none') throw new Error('no sign');
+              drop('drop');
+            }""",
+            list(mammogram(rows=300, cols=200)),
+        )
+        visitor.page.get_by_text("1 of 1 images taken in").wait_for()
+        visitor.page.get_by_role("link", name="P1").wait_for()
+
+
+def test_two_fingers_zoom_one_finger_moves_and_a_tap_marks(browser: Browser, room: Room):
+    with visiting(browser, room, has_touch=True, viewport={"width": 1180, "height": 820}) as visitor:
+        visitor.by_token().upload(exam()[0])
+        visitor.open_exam("P1")
+        box = visitor.pane("R CC").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        session = visitor.page.context.new_cdp_session(visitor.page)
+
+        def touch(kind: str, *points: tuple[float, float]) -> None:
+            session.send(
+                "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": a, "y": b} for a, b in points]}
+            )
+
+        pane = visitor.page.locator(".pane")
+        before = float(pane.get_attribute("data-scale"))
+        touch("touchStart", (x - 50, y), (x + 50, y))
+        touch("touchMove", (x - 75, y), (x + 75, y))
+        touch("touchEnd")
+        assert float(pane.get_attribute("data-scale")) == pytest.approx(1.5 * before, rel=0.02)
+        assert marks(visitor) == []
+        visitor.page.touchscreen.tap(x, y)
+        visitor.saved()
+        row, col = marks(visitor)[0]["row"], marks(visitor)[0]["col"]
+        assert (row, col) == (pytest.approx(310, abs=2), pytest.approx(280, abs=2))
+
+
+def test_when_the_graphics_processor_goes_the_image_stays(browser: Browser, room: Room):
+    with visiting(browser, room) as visitor:
+        visitor.by_token("?draw=webgl2").upload(exam()[0])
+        visitor.open_exam("P1")
+        shown = visitor.pixels(visitor.page.locator(".pane"))
+        visitor.page.evaluate(
+            "document.querySelector('.grey').getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()"
+        )
+        visitor.page.wait_for_timeout(300)
+        after = visitor.pixels(visitor.page.locator(".pane"))
+        difference = np.abs(after.astype(int) - shown)
+        assert difference.max() <= 1
+        assert np.mean(difference > 0) < 1e-3
+        assert visitor.page.evaluate("document.querySelector('.grey').getContext('webgl2')") is None

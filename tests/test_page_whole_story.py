@@ -200,7 +200,7 @@ def read_and_explain(visitor: Visitor) -> None:
         assert reading.get_by_role("button", name=network).is_visible()
     assert reading.get_by_role("list", name="Warnings").get_by_role("listitem").count() >= 1
     visitor.press("1", "0")
-    until(lambda: coloured(visitor) > 2_000, seconds=10, what="the heatmap")
+    until(lambda: coloured(visitor) > 20_000, seconds=10, what="the heatmap")
     look(visitor, "reading")
     page.get_by_label("Opacity of the heatmap").fill("0")
     until(lambda: coloured(visitor) < 10_000, seconds=10, what="the heatmap to fade")

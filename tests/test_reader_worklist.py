@@ -1,11 +1,15 @@
 """The worklist: order, search, status; and what an exam shows. The whole story on PostgreSQL too."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import insert
 
 from microcalc.reader import audit
+from microcalc.reader.models import Account, Annotation, Exam, Image
 from microcalc.reader.room import Room
+from microcalc.reader.worklist import Status, Wanted, worklist
 from reader_room import Guest, Rooms, StandIn, mammogram
 from services import PostgreSQL
 
@@ -128,3 +132,27 @@ def test_on_postgresql_of_many_changes_at_once_one_wins(rooms: Rooms, postgresql
         assert sorted(pool.map(change, range(8))) == [200] + [409] * 7
         same = list(pool.map(lambda _: anna.upload(mammogram(9, study=9))[0]["image_id"], range(6)))
     assert len(set(same)) == 1
+
+
+def test_the_worklist_of_a_blind_reader_asks_no_more_of_the_database(room: Room):
+    count = 4_000
+    with room.store.writing() as session:
+        session.add(Account(id="a", name="anna", role="reader"))
+        session.flush()
+        exams = [{"id": f"e{n}", "study_uid": f"1.{n}"} for n in range(count)]
+        fixed = {"sha256": "", "accepted": True, "code": "accepted"}
+        images = [{"id": f"i{n}", "exam_id": f"e{n}", "sop_uid": f"1.{n}.1", **fixed} for n in range(count)]
+        marks = [{"id": f"m{n}", "image_id": f"i{n}", "account_id": "a"} for n in range(0, count, 2)]
+        for table, rows in ((Exam, exams), (Image, images), (Annotation, marks)):
+            session.execute(insert(table), rows)
+    steps = []
+    with room.store.reading() as session:
+        sqlite = session.connection().connection.driver_connection
+        for blind in (False, True):
+            ticks = itertools.count()
+            sqlite.set_progress_handler(lambda ticks=ticks: next(ticks) and None, 1_000)
+            found = worklist(session, "a", Wanted(status=Status.ANNOTATED, limit=count), blind=blind)
+            sqlite.set_progress_handler(None, 0)
+            steps.append(next(ticks))
+            assert len(found) == count / 2
+    assert 0 < steps[1] < 3 * steps[0]

@@ -49,8 +49,7 @@ def test_manufacturers_are_the_same_however_their_legal_form_is_written():
          "the training images are all contact views"),
         ({"pixel_spacing_mm": 0.05}, WarningCode.OTHER_SPACING, "0.05 mm wide; those of the training images are 0.065 "
          "to 0.1 mm"),
-        ({"detector": "film"}, WarningCode.OTHER_DETECTOR, "a scanned film; the mammograms of the study's cohort are "
-         "digital (130)"),
+        ({"detector": "film"}, WarningCode.OTHER_DETECTOR, "a scanned film; the training images are digital (130)"),
     ],
 )  # fmt: skip
 def test_each_fact_that_differs_is_named_with_both_sides(changed, code, words):
@@ -61,9 +60,7 @@ def test_each_fact_that_differs_is_named_with_both_sides(changed, code, words):
 
 def test_a_digital_case_is_told_from_a_cohort_of_films():
     found = warned(trained=replace(TRAINED, detectors={"film": 50, "unknown": 2}))
-    assert (
-        "a digital mammogram; the mammograms of the study's cohort are film (50)" in found[WarningCode.OTHER_DETECTOR]
-    )
+    assert "a digital mammogram; the training images are film (50)" in found[WarningCode.OTHER_DETECTOR]
 
 
 @pytest.mark.parametrize(("spacing", "warns"), [(0.0640, False), (0.0630, True), (0.1019, False), (0.1025, True)])

@@ -98,6 +98,7 @@ def test_a_study_leaves_what_the_design_says(study: Path):
     record = json.loads((study / "study.json").read_text())
     assert record["complete"]
     assert record["finished"] == ["lr1e-03/densenet201", "lr1e-03/resnet101"]
+    assert (record["trained_on"]["images"], record["trained_on"]["synthetic"]) == (24, True)
 
 
 def test_the_ensemble_is_the_mean_of_the_networks(study: Path):

@@ -166,7 +166,7 @@ def _detector(facts: Facts, trained: TrainingFacts, silent: list[str]) -> Iterat
         silent.append(reason)
     elif facts.detector not in known:
         kinds = {"film": "a scanned film", "digital": "a digital mammogram"}
-        words = f"the image is {kinds[facts.detector]}; the mammograms of the study's cohort are {_listed(known)}"
+        words = f"the image is {kinds[facts.detector]}; the training images are {_listed(known)}"
         yield ReadingWarning(WarningCode.OTHER_DETECTOR, words)
 
 

@@ -140,9 +140,11 @@ class Annotation(Base):
     """A square that a reader placed; what is said of it stands in its versions, the last of which counts."""
 
     __tablename__ = "annotations"
+    # No index by reader alone: SQLite would take it for the worklist of a blind reader, and read all marks per exam.
+    __table_args__ = (Index("ix_annotations_image_reader", "image_id", "account_id"),)
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
-    image_id: Mapped[str] = mapped_column(ForeignKey("images.id"), index=True)
-    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), index=True)
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id"))
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     revision: Mapped[int] = mapped_column(default=1)
     deleted: Mapped[bool] = mapped_column(default=False)
 

@@ -6,6 +6,7 @@ same command adds them without training anything anew.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -34,7 +35,7 @@ class TrainingFacts:
         spacing_known: images whose spacing is known.
         roi_spacing_mm: every ROI was resampled to this; None: each has its mammogram's own pixels.
         padded: images that were filled by reflection.
-        detectors: mammograms of the whole cohort by ``digital``, ``film``, ``unknown``; empty where it does not say.
+        detectors: images by ``digital``, ``film``, ``unknown``; empty where the cohort does not say.
     """
 
     images: int
@@ -74,7 +75,7 @@ def training_facts(cohort: Cohort, split: "pd.Series[str]") -> TrainingFacts:
         spacing_known=len(spacing),
         roi_spacing_mm=_spacing_of_rois(cohort.record),
         padded=int((table["padded"] == "true").sum()),
-        detectors=_detectors(cohort.record),
+        detectors=_detectors(cohort.record, table["image_id"]),
     )
 
 
@@ -94,12 +95,18 @@ def _counts(column: "pd.Series[str]") -> dict[str, int]:
     return {str(name): int(count) for name, count in column.value_counts().sort_index().items()}
 
 
-def _detectors(record: Mapping[str, object]) -> dict[str, int]:
-    mammograms = record.get("mammograms")
-    found = mammograms.get("detector") if isinstance(mammograms, dict) else None
-    return {str(k): int(v) for k, v in found.items()} if isinstance(found, dict) else {}
+def _detectors(record: Mapping[str, object], images: "pd.Series[str]") -> dict[str, int]:
+    """Detectors of some images, from the entry that the intake from DICOM leaves in ``cohort.json``."""
+    known = _entry(_entry(record, "image_facts"), "detector")
+    return dict(sorted(Counter(str(known[name]) for name in images if name in known).items()))
 
 
 def _spacing_of_rois(record: Mapping[str, object]) -> float | None:
-    value = record.get("roi_spacing_mm")
+    """Millimetres of every ROI's pixel; None where each has its mammogram's own, or the cohort does not say."""
+    value = _entry(record, "roi").get("pixel_mm")
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _entry(record: Mapping[str, object], name: str) -> Mapping[str, object]:
+    found = record.get(name)
+    return found if isinstance(found, dict) else {}

@@ -10,24 +10,66 @@ export async function agreementDialog(exam) {
   dialog("Agreement of the readers", [body], { wide: true });
   try {
     const pairs = pairsOf(await api.agreement(exam));
-    body.replaceChildren(...(pairs.length ? pairs.map(pairTable) : [h("p", {}, "Two readers must have marked this exam; so far fewer have, or their marks are still hidden from each other.")]));
+    body.replaceChildren(
+      ...(pairs.length
+        ? pairs.map(pairTable)
+        : [
+            h(
+              "p",
+              {},
+              "Two readers must have marked this exam; so far fewer have, or their marks are still hidden from each other.",
+            ),
+          ]),
+    );
   } catch (error) {
     body.replaceChildren(h("p", {}, /** @type {Error} */ (error).message));
   }
 }
 
 /** @param {any} answer */
-const pairsOf = (answer) => (Array.isArray(answer) ? answer : answer.pairs ?? []);
+const pairsOf = (answer) => (Array.isArray(answer) ? answer : (answer.pairs ?? []));
 
 /** @param {number|null|undefined} value */
 const number = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
 
 /** @param {any} pair */
 function pairTable(pair) {
-  return h("section", {}, h("h3", {}, (pair.readers ?? []).join(" and ")),
-    h("p", {}, `${pair.matched} squares of both, ${(pair.only ?? []).join(" and ")} of one alone; mean overlap (intersection over union) ${number(pair.overlap)}`),
-    h("table", { class: "plain" }, h("thead", {}, h("tr", {}, ["Label", "Kappa", "95 % limits", "Same word", "Squares"].map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, Object.entries(pair.kappa ?? {}).map(([field, kappa]) => h("tr", {}, h("th", { scope: "row" }, plain(field)),
-        h("td", { title: kappa.reason ?? "" }, kappa.value === null ? kappa.reason || "–" : number(kappa.value)), h("td", {}, kappa.low === null ? "–" : `${number(kappa.low)} to ${number(kappa.high)}`),
-        h("td", {}, kappa.observed === null ? "–" : `${Math.round(100 * kappa.observed)} %`), h("td", {}, kappa.n))))));
+  return h(
+    "section",
+    {},
+    h("h3", {}, (pair.readers ?? []).join(" and ")),
+    h(
+      "p",
+      {},
+      `${pair.matched} squares of both, ${(pair.only ?? []).join(" and ")} of one alone; mean overlap (intersection over union) ${number(pair.overlap)}`,
+    ),
+    h(
+      "table",
+      { class: "plain" },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ["Label", "Kappa", "95 % limits", "Same word", "Squares"].map((name) => h("th", { scope: "col" }, name)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        Object.entries(pair.kappa ?? {}).map(([field, kappa]) =>
+          h(
+            "tr",
+            {},
+            h("th", { scope: "row" }, plain(field)),
+            h("td", { title: kappa.reason ?? "" }, kappa.value === null ? kappa.reason || "–" : number(kappa.value)),
+            h("td", {}, kappa.low === null ? "–" : `${number(kappa.low)} to ${number(kappa.high)}`),
+            h("td", {}, kappa.observed === null ? "–" : `${Math.round(100 * kappa.observed)} %`),
+            h("td", {}, kappa.n),
+          ),
+        ),
+      ),
+    ),
+  );
 }

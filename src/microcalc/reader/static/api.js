@@ -52,7 +52,9 @@ async function request(method, path, body) {
   let answer;
   try {
     answer = await fetch(`api/${path}`, {
-      method, headers, credentials: "same-origin",
+      method,
+      headers,
+      credentials: "same-origin",
       body: body === undefined || body instanceof FormData ? body : JSON.stringify(body),
     });
   } catch {
@@ -122,7 +124,8 @@ export const api = {
   /** @param {string} id @param {number} [prevalence] @returns {Promise<Reading>} */
   reading: (id, prevalence) => json("GET", `readings/${safe(id)}${query({ prevalence })}`),
   /** @param {string} id @param {string} network @returns {Promise<Uint8Array>} (512, 512) */
-  heatmap: async (id, network) => new Uint8Array(await (await request("GET", `readings/${safe(id)}/heatmap/${safe(network)}`)).arrayBuffer()),
+  heatmap: async (id, network) =>
+    new Uint8Array(await (await request("GET", `readings/${safe(id)}/heatmap/${safe(network)}`)).arrayBuffer()),
   /** @param {string} id @returns {Promise<OutboxEntry[]>} */
   send: (id) => json("POST", `readings/${safe(id)}/send`),
   /** @returns {Promise<OutboxEntry[]>} */
@@ -139,16 +142,17 @@ export const api = {
    * @param {(share: number) => void} progress from 0 to 1
    * @returns {Promise<Array<{file: string, accepted: boolean, code: string, message: string, exam_id: string|null}>>}
    */
-  upload: (files, progress) => new Promise((resolve, reject) => {
-    const form = new FormData();
-    for (const file of files) form.append("files", file, file.name);
-    const call = new XMLHttpRequest();
-    call.open("POST", "api/uploads");
-    for (const [name, value] of Object.entries(tokenHeader())) call.setRequestHeader(name, value);
-    call.responseType = "json";
-    call.upload.onprogress = (event) => progress(event.loaded / Math.max(1, event.total));
-    call.onload = () => (call.status < 300 ? resolve(call.response) : reject(new ApiError(call.status, call.response)));
-    call.onerror = () => reject(new ApiError(0, null));
-    call.send(form);
-  }),
+  upload: (files, progress) =>
+    new Promise((resolve, reject) => {
+      const form = new FormData();
+      for (const file of files) form.append("files", file, file.name);
+      const call = new XMLHttpRequest();
+      call.open("POST", "api/uploads");
+      for (const [name, value] of Object.entries(tokenHeader())) call.setRequestHeader(name, value);
+      call.responseType = "json";
+      call.upload.onprogress = (event) => progress(event.loaded / Math.max(1, event.total));
+      call.onload = () => (call.status < 300 ? resolve(call.response) : reject(new ApiError(call.status, call.response)));
+      call.onerror = () => reject(new ApiError(0, null));
+      call.send(form);
+    }),
 };

@@ -21,7 +21,12 @@ export function h(tag, props = {}, ...children) {
     else if (name in element && !name.startsWith("aria")) /** @type {any} */ (element)[name] = value;
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat().filter((c) => c !== null && c !== undefined && c !== false).map(nodeOrText));
+  element.append(
+    ...children
+      .flat()
+      .filter((c) => c !== null && c !== undefined && c !== false && c !== "")
+      .map(nodeOrText),
+  );
   return element;
 }
 
@@ -52,7 +57,11 @@ export function icon(name) {
  */
 export function iconButton(name, label, key, action, props = {}) {
   const tip = key ? `${label} (${key})` : label;
-  return h("button", { type: "button", class: "icon-button", "aria-label": label, title: tip, onclick: action, ...props }, icon(name));
+  return h(
+    "button",
+    { type: "button", class: "icon-button", "aria-label": label, title: tip, onclick: action, ...props },
+    icon(name),
+  );
 }
 
 /**
@@ -63,9 +72,16 @@ export function iconButton(name, label, key, action, props = {}) {
 export function announce(text, manner = "polite") {
   const place = /** @type {HTMLElement} */ (document.getElementById(manner === "polite" ? "said" : "warned"));
   place.textContent = "";
-  requestAnimationFrame(() => { place.textContent = text; });
+  requestAnimationFrame(() => {
+    place.textContent = text;
+  });
   clearTimeout(announce.timer);
-  announce.timer = setTimeout(() => { place.textContent = ""; }, manner === "polite" ? 3500 : 9000);
+  announce.timer = setTimeout(
+    () => {
+      place.textContent = "";
+    },
+    manner === "polite" ? 3500 : 9000,
+  );
 }
 /** @type {ReturnType<typeof setTimeout>|undefined} */
 announce.timer = undefined;
@@ -79,12 +95,19 @@ announce.timer = undefined;
  */
 export function dialog(title, content, { wide = false, fixed = false } = {}) {
   const close = fixed ? null : iconButton("close", "Close", "Esc", () => box.close());
-  const box = h("dialog", { class: wide ? "dialog wide" : "dialog", "aria-labelledby": "dialog-title" },
+  const box = h(
+    "dialog",
+    { class: wide ? "dialog wide" : "dialog", "aria-labelledby": "dialog-title" },
     h("header", { class: "dialog-head" }, h("h2", { id: "dialog-title" }, title), close),
-    h("div", { class: "dialog-body" }, content));
+    h("div", { class: "dialog-body" }, content),
+  );
   box.addEventListener("close", () => box.remove());
-  box.addEventListener("cancel", (/** @type {Event} */ event) => { if (fixed) event.preventDefault(); });
-  box.addEventListener("click", (/** @type {MouseEvent} */ event) => { if (event.target === box && !fixed) box.close(); });
+  box.addEventListener("cancel", (/** @type {Event} */ event) => {
+    if (fixed) event.preventDefault();
+  });
+  box.addEventListener("click", (/** @type {MouseEvent} */ event) => {
+    if (event.target === box && !fixed) box.close();
+  });
   document.body.append(box);
   box.showModal();
   return box;
@@ -92,7 +115,16 @@ export function dialog(title, content, { wide = false, fixed = false } = {}) {
 
 /** @param {string} word of a vocabulary, as the files have it @returns {string} as people read it */
 export function plain(word) {
-  const known = /** @type {Record<string, string>} */ ({ dcis: "DCIS", high_risk: "high risk", resnet101: "ResNet-101", xception: "Xception", inception_v3: "Inception-v3", inception_resnet_v2: "Inception-ResNet-v2", densenet201: "DenseNet-201", ensemble: "Ensemble" });
+  const known = /** @type {Record<string, string>} */ ({
+    dcis: "DCIS",
+    high_risk: "high risk",
+    resnet101: "ResNet-101",
+    xception: "Xception",
+    inception_v3: "Inception-v3",
+    inception_resnet_v2: "Inception-ResNet-v2",
+    densenet201: "DenseNet-201",
+    ensemble: "Ensemble",
+  });
   return known[word] ?? word.replaceAll("_", " ");
 }
 

@@ -25,11 +25,14 @@ export const FULL = Object.freeze({ low: 0, width: WHITE, invert: false });
  * @param {number} size pixels of the level
  */
 function shares(from, count, origin, scale, size) {
-  const first = new Int32Array(count * 3), share = new Float32Array(count * 3);
+  const first = new Int32Array(count * 3),
+    share = new Float32Array(count * 3);
   const box = Math.max(1, 1 / scale);
   for (let i = 0; i < count; i++) {
     const edge = (from + i + 0.5 - origin) / scale - box / 2;
-    const pixel = Math.floor(edge), begin = Math.min(box, pixel + 1 - edge), middle = Math.min(1, box - begin);
+    const pixel = Math.floor(edge),
+      begin = Math.min(box, pixel + 1 - edge),
+      middle = Math.min(1, box - begin);
     for (let k = 0; k < 3; k++) first[3 * i + k] = Math.min(size - 1, Math.max(0, pixel + k));
     share[3 * i] = begin / box;
     share[3 * i + 1] = middle / box;
@@ -43,7 +46,8 @@ function shares(from, count, origin, scale, size) {
  * @param {import("./pixels.js").Plane} plane @param {View} view @param {number} width @param {number} height
  */
 export function covered(plane, view, width, height) {
-  const left = Math.max(0, Math.ceil(view.x - 0.5)), top = Math.max(0, Math.ceil(view.y - 0.5));
+  const left = Math.max(0, Math.ceil(view.x - 0.5)),
+    top = Math.max(0, Math.ceil(view.y - 0.5));
   const right = Math.min(width, Math.ceil(view.x + plane.columns * view.scale - 0.5));
   const bottom = Math.min(height, Math.ceil(view.y + plane.rows * view.scale - 0.5));
   return { left, top, width: Math.max(0, right - left), height: Math.max(0, bottom - top) };
@@ -56,20 +60,43 @@ export function covered(plane, view, width, height) {
  * @returns {Uint16Array} (height, width)
  */
 export function sample(plane, view, part) {
-  const index = plane.levelFor(view.scale), { data, columns, rows } = plane.level(index), scale = view.scale * 2 ** index;
-  const { width, height } = part, out = new Uint16Array(width * height);
+  const index = plane.levelFor(view.scale);
+  const { data, columns, rows } = plane.level(index);
+  const scale = view.scale * 2 ** index;
+  const { width, height } = part;
+  if (scale === 1) return copied(data, columns, part, part.left - view.x, part.top - view.y);
+  const out = new Uint16Array(width * height);
   if (!out.length) return out;
-  const across = shares(part.left, width, view.x, scale, columns), down = shares(part.top, height, view.y, scale, rows);
-  const begin = across.first[0], span = across.first[3 * width - 1] - begin + 1, line = new Float32Array(span);
-  const f = across.first, s = across.share;
+  const across = shares(part.left, width, view.x, scale, columns);
+  const down = shares(part.top, height, view.y, scale, rows);
+  const begin = across.first[0],
+    span = across.first[3 * width - 1] - begin + 1,
+    line = new Float32Array(span);
+  const f = across.first,
+    s = across.share;
   for (let y = 0, to = 0; y < height; y++) {
-    const a = down.first[3 * y] * columns + begin, b = down.first[3 * y + 1] * columns + begin, c = down.first[3 * y + 2] * columns + begin;
-    const wa = down.share[3 * y], wb = down.share[3 * y + 1], wc = down.share[3 * y + 2];
+    const a = down.first[3 * y] * columns + begin,
+      b = down.first[3 * y + 1] * columns + begin,
+      c = down.first[3 * y + 2] * columns + begin;
+    const wa = down.share[3 * y],
+      wb = down.share[3 * y + 1],
+      wc = down.share[3 * y + 2];
     for (let i = 0; i < span; i++) line[i] = wa * data[a + i] + wb * data[b + i] + wc * data[c + i];
     for (let x = 0, k = 0; x < width; x++, k += 3, to++) {
       out[to] = s[k] * line[f[k] - begin] + s[k + 1] * line[f[k + 1] - begin] + s[k + 2] * line[f[k + 2] - begin] + 0.5;
     }
   }
+  return out;
+}
+
+/**
+ * A part of the image as it is.
+ * @param {Uint16Array} data @param {number} columns @param {{width: number, height: number}} size @param {number} left @param {number} top
+ */
+function copied(data, columns, { width, height }, left, top) {
+  const out = new Uint16Array(width * height);
+  for (let y = 0; y < height; y++)
+    out.set(data.subarray((top + y) * columns + left, (top + y) * columns + left + width), y * width);
   return out;
 }
 
@@ -81,7 +108,8 @@ export function sample(plane, view, part) {
 function colours({ low, width, invert }) {
   const table = new Uint32Array(WHITE + 1);
   for (let grey = 0; grey <= WHITE; grey++) {
-    const share = Math.min(1, Math.max(0, (grey - low) / width)), level = Math.floor(255 * (invert ? 1 - share : share) + 0.5);
+    const share = Math.min(1, Math.max(0, (grey - low) / width)),
+      level = Math.floor(255 * (invert ? 1 - share : share) + 0.5);
     table[grey] = 0xff000000 | (level << 16) | (level << 8) | level;
   }
   return table;
@@ -121,7 +149,8 @@ export class Painter {
 
   /** @param {View} view @param {Window} window */
   draw(view, window) {
-    const { width, height } = this.canvas, key = [view.scale, view.x, view.y, width, height].join();
+    const { width, height } = this.canvas,
+      key = [view.scale, view.x, view.y, width, height].join();
     if (key !== this.key && this.plane) {
       this.part = covered(this.plane, view, width, height);
       this.greys = sample(this.plane, view, this.part);
@@ -132,7 +161,9 @@ export class Painter {
     if (!this.clean || !this.plane) this.context.fillRect(0, 0, width, height);
     this.clean = true;
     if (!this.plane || !this.picture || !this.part || !this.greys) return;
-    const table = colours(window), greys = this.greys, out = new Uint32Array(this.picture.data.buffer);
+    const table = colours(window),
+      greys = this.greys,
+      out = new Uint32Array(this.picture.data.buffer);
     for (let i = 0; i < greys.length; i++) out[i] = table[greys[i]];
     this.context.putImageData(this.picture, this.part.left, this.part.top);
   }
@@ -203,7 +234,8 @@ export class Shader {
 
   /** @param {number} index of the level */
   bind(index) {
-    const gl = this.gl, known = this.textures.get(index);
+    const gl = this.gl,
+      known = this.textures.get(index);
     if (known) return gl.bindTexture(gl.TEXTURE_2D, known);
     const { data, columns, rows } = /** @type {import("./pixels.js").Plane} */ (this.plane).level(index);
     const texture = /** @type {WebGLTexture} */ (gl.createTexture());
@@ -218,7 +250,8 @@ export class Shader {
 
   /** @param {View} view @param {Window} window */
   draw(view, window) {
-    const gl = this.gl, { width, height } = this.canvas;
+    const gl = this.gl,
+      { width, height } = this.canvas;
     gl.viewport(0, 0, width, height);
     gl.clearColor(0, 0, 0, 1);
     gl.clear(gl.COLOR_BUFFER_BIT);
@@ -226,7 +259,11 @@ export class Shader {
     const index = this.plane.levelFor(view.scale);
     this.bind(index);
     /** @param {string} name @param {...number} values */
-    const set = (name, ...values) => gl[values.length === 2 ? "uniform2f" : "uniform1f"](gl.getUniformLocation(this.program, name), .../** @type {[any, any]} */ (values));
+    const set = (name, ...values) =>
+      gl[values.length === 2 ? "uniform2f" : "uniform1f"](
+        gl.getUniformLocation(this.program, name),
+        .../** @type {[any, any]} */ (values),
+      );
     set("origin", view.x, view.y);
     set("extent", this.plane.columns * view.scale, this.plane.rows * view.scale);
     set("scale", view.scale * 2 ** index);
@@ -241,14 +278,18 @@ export class Shader {
 /** @param {WebGL2RenderingContext} gl */
 function compiled(gl) {
   const program = /** @type {WebGLProgram} */ (gl.createProgram());
-  for (const [type, source] of /** @type {Array<[number, string]>} */ ([[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]])) {
+  for (const [type, source] of /** @type {Array<[number, string]>} */ ([
+    [gl.VERTEX_SHADER, VERTEX],
+    [gl.FRAGMENT_SHADER, FRAGMENT],
+  ])) {
     const shader = /** @type {WebGLShader} */ (gl.createShader(type));
     gl.shaderSource(shader, source);
     gl.compileShader(shader);
     gl.attachShader(program, shader);
   }
   gl.linkProgram(program);
-  if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program) ?? "the shader does not compile");
+  if (!gl.getProgramParameter(program, gl.LINK_STATUS))
+    throw new Error(gl.getProgramInfoLog(program) ?? "the shader does not compile");
   return program;
 }
 
@@ -274,5 +315,8 @@ export function drawer(canvas) {
   const fast = gl && (asked === "webgl2" || !SOFTWARE.test(rendererOf(gl)));
   gl?.getExtension("WEBGL_lose_context")?.loseContext();
   if (!fast) return new Painter(canvas);
-  return new Shader(canvas, /** @type {WebGL2RenderingContext} */ (canvas.getContext("webgl2", { alpha: false, antialias: false })));
+  return new Shader(
+    canvas,
+    /** @type {WebGL2RenderingContext} */ (canvas.getContext("webgl2", { alpha: false, antialias: false })),
+  );
 }

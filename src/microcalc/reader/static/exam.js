@@ -3,13 +3,15 @@
  */
 import { agreementDialog } from "./agreement.js";
 import { api } from "./api.js";
-import { announce, h, icon, iconButton, probability } from "./dom.js";
+import { announce, h, icon } from "./dom.js";
 import { nameOf } from "./hanging.js";
 import { labelForm, showHistory } from "./labels.js";
 import { Lightbox } from "./lightbox.js";
+import { lightRail, rail, showCount } from "./rail.js";
 import { readingCard } from "./reading.js";
 import { Readings } from "./readings.js";
 import { drawGhost, drawHeat, drawSquare, gripAt, sideOn, squareAround } from "./roi.js";
+import { squareList } from "./squarelist.js";
 import { Squares } from "./squares.js";
 
 /**
@@ -33,9 +35,16 @@ export class ExamPage {
     this.squares = new Squares(exam, room.study, {
       listed: () => this.redraw(),
       moved: () => this.moved(),
-      saving: (saver) => { if (saver.state === "saved") this.drawList(); this.refreshForm?.(); },
+      saving: (saver) => {
+        if (saver.state === "saved") this.drawList();
+        this.refreshForm?.();
+      },
     });
-    this.readings = new Readings(room.pacs, () => { this.drawList(); this.drawResult(); this.light.repaint(); });
+    this.readings = new Readings(room.pacs, () => {
+      this.drawList();
+      this.drawResult();
+      this.light.repaint();
+    });
     /** @type {Lightbox} */
     this.light = new Lightbox(exam.images, {
       click: (pane, row, col, force) => this.click(pane, row, col, force),
@@ -45,19 +54,25 @@ export class ExamPage {
       changed: () => this.lit(),
       over: room.over,
     });
-    this.rail = h("nav", { class: "rail", "aria-label": "Images of the exam" });
+    this.rail = rail(this.light.images, (image) => this.light.show(image));
     this.list = h("section", { class: "card", "aria-label": "Squares" });
     this.form = h("div");
     this.result = h("div");
     this.notes = h("section", { class: "card notes", "aria-label": "Remarks on the image", hidden: true });
-    this.panel = h("aside", { class: "panel", "aria-label": "Squares, labels and reading" }, this.list, this.form, this.result, this.notes);
+    this.panel = h(
+      "aside",
+      { class: "panel", "aria-label": "Squares, labels and reading" },
+      this.list,
+      this.form,
+      this.result,
+      this.notes,
+    );
     this.element = h("main", { class: "exam" }, this.rail, this.light.element, this.panel);
   }
 
   async open() {
     const first = this.light.images.find((image) => image.accepted) ?? this.light.images[0];
     const several = this.exam.images.filter((image) => image.accepted).length > 1;
-    this.drawRail();
     if (first) this.light.show(first, several ? "views" : "one");
     await this.squares.load();
     await this.readings.load(this.squares.all);
@@ -86,13 +101,14 @@ export class ExamPage {
     const { pointer, image } = pane;
     if (pane.tool !== "mark" || !pointer || !image || pane.lensOn || pane.gestures.gesture?.moved) return;
     const { row, col } = pane.pixelAt(pointer.x, pointer.y);
-    if (pane.greyAt(row, col) !== null && !squareAround(here, row, col)) drawGhost(context, pane, row, col, sideOn(this.room.study, image));
+    if (pane.greyAt(row, col) !== null && !squareAround(here, row, col))
+      drawGhost(context, pane, row, col, sideOn(this.room.study, image));
   }
 
   /** @param {Pane} pane @param {number} x @param {number} y @param {number} reach */
   grip(pane, x, y, reach) {
     const own = this.squares.on(pane.image).filter((each) => each.mine);
-    return this.light.squares ? gripAt(pane, own, x, y, reach)?.id ?? null : null;
+    return this.light.squares ? (gripAt(pane, own, x, y, reach)?.id ?? null) : null;
   }
 
   /** @param {Pane} pane @param {number} row @param {number} col @param {boolean} force */
@@ -149,12 +165,20 @@ export class ExamPage {
     if (pane) this.light.activate(pane);
     else this.light.show(this.squares.imageOf(annotation));
     this.squares.choose(annotation);
-    this.light.act((each) => { if (!each.fitted) each.centre(annotation.row, annotation.col); });
+    this.light.act((each) => {
+      if (!each.fitted) each.centre(annotation.row, annotation.col);
+    });
   }
 
+  /** Read the chosen square; one that has just been placed may still be on its way to the server. */
   async read() {
+    if (!this.room.study.networks.length) return;
+    await this.squares.placing;
     const { chosen } = this.squares;
-    if (!chosen || !this.room.study.networks.length) return;
+    if (!chosen) {
+      announce("Place a square first");
+      return;
+    }
     await this.readings.read(chosen, this.squares.saver(chosen));
     this.result.querySelector(".reading")?.scrollIntoView({ block: "nearest" });
   }
@@ -183,66 +207,28 @@ export class ExamPage {
   /** Which image is lit in the rail, and the remarks on it. */
   lit() {
     const { image } = this.light;
-    const shown = new Set(this.light.panes.map((pane) => pane.image?.id));
-    for (const button of this.rail.querySelectorAll("button")) {
-      button.setAttribute("aria-current", String(image?.id === button.dataset.id));
-      button.classList.toggle("shown", shown.has(button.dataset.id));
-    }
+    lightRail(
+      this.rail,
+      image,
+      this.light.panes.map((pane) => pane.image),
+    );
     const notes = image?.notes ?? [];
     this.notes.hidden = !notes.length;
-    if (image) this.notes.replaceChildren(h("h3", {}, "Remarks on ", nameOf(image)), h("ul", { class: "notes-list" }, notes.map((note) => h("li", {}, note.message))));
+    if (image)
+      this.notes.replaceChildren(
+        h("h3", {}, "Remarks on ", nameOf(image)),
+        h(
+          "ul",
+          { class: "notes-list" },
+          notes.map((note) => h("li", {}, note.message)),
+        ),
+      );
     this.changed();
   }
 
-  drawRail() {
-    this.rail.replaceChildren(...this.light.images.map((image) => this.thumb(image)));
-  }
-
-  /** @param {ImageInfo} image */
-  thumb(image) {
-    const name = nameOf(image);
-    const picture = image.accepted
-      ? h("img", { src: api.thumbnail(image.id), alt: "", loading: "lazy", draggable: false })
-      : h("span", { class: "no-image" }, icon("refused"));
-    return h("button", {
-      type: "button", class: image.accepted ? "thumb" : "thumb refused", dataset: { id: image.id }, title: image.accepted ? name : image.message,
-      "aria-label": image.accepted ? name : `${name}, not shown: ${image.message}`, onclick: () => this.light.show(image),
-    }, picture, h("span", {}, name), h("span", { class: "count", dataset: { image: image.id } }));
-  }
-
   drawList() {
-    const { partner, all } = this.squares;
-    const owners = [...new Set(all.map((each) => (each.mine ? "" : each.reader)))].sort();
-    this.list.replaceChildren(
-      h("header", { class: "card-head" }, h("h2", {}, "Squares"), this.room.me.blind ? this.finishButton() : "", iconButton("agreement", "Agreement of the readers", "G", () => this.showAgreement())),
-      ...owners.map((owner) => this.lesions(owner)),
-      ...(all.length ? [] : [h("p", { class: "hint" }, "Click on the calcifications. Enter places a square in the middle of the view.")]),
-      ...(partner ? [h("button", { type: "button", class: "link", onclick: () => this.squares.linkPartner() }, icon("link"), `Same lesion as ${partner.lesion} in ${nameOf(this.squares.imageOf(partner))}?`, h("kbd", {}, "L"))] : []));
-    for (const place of this.rail.querySelectorAll(".count")) {
-      const count = this.squares.on(this.exam.images.find((image) => image.id === place.dataset.image) ?? null).length;
-      place.textContent = count ? String(count) : "";
-    }
-  }
-
-  finishButton() {
-    return h("button", { type: "button", class: "quiet", onclick: () => this.finish() }, this.exam.done ? "Reopen the exam" : "Finish the exam");
-  }
-
-  /** The lesions of one reader, each with its squares. @param {string} owner empty: one's own */
-  lesions(owner) {
-    const squares = this.squares.all.filter((each) => (each.mine ? "" : each.reader) === owner);
-    const names = [...new Set(squares.map((each) => each.lesion))].sort();
-    const row = (/** @type {string} */ name) => h("li", {}, h("span", { class: "letter" }, name), h("div", { class: "chips" }, squares.filter((each) => each.lesion === name).map((each) => this.chip(each))));
-    return h("ul", { class: owner ? "lesions others" : "lesions", "aria-label": owner ? `Squares of ${owner}` : "Your squares" }, owner ? h("li", { class: "owner" }, owner) : null, names.map(row));
-  }
-
-  /** @param {Annotation} annotation */
-  chip(annotation) {
-    const reading = this.readings.of(annotation);
-    const name = nameOf(this.squares.imageOf(annotation));
-    const label = `Square ${annotation.lesion} on ${name}${annotation.mine ? "" : ` of ${annotation.reader}`}${reading ? `, read ${probability(reading.ensemble)}` : ""}`;
-    return h("button", { type: "button", class: "chip", "aria-pressed": String(annotation === this.squares.chosen), "aria-label": label, onclick: () => this.goTo(annotation) },
-      name, reading && h("span", { class: reading.called ? "score-chip called" : "score-chip" }, probability(reading.ensemble)));
+    this.list.replaceChildren(...squareList(this));
+    for (const image of this.exam.images) showCount(this.rail, image, this.squares.on(image).length);
   }
 
   drawForm() {
@@ -266,11 +252,19 @@ export class ExamPage {
     const focused = this.result.contains(document.activeElement) ? document.activeElement?.getAttribute("data-focus") : null;
     const reading = this.readings.of(chosen);
     const stale = reading && (reading.roi.row !== Math.floor(chosen.row + 0.5) || reading.roi.col !== Math.floor(chosen.col + 0.5));
-    const card = reading && readingCard(reading, {
-      network: this.readings.network, opacity: this.readings.opacity, pacs: this.room.pacs, stale: Boolean(stale), sent: this.readings.sent(reading),
-      show: (network) => this.readings.show(network), fade: (opacity) => this.fade(opacity),
-      explain: (prevalence) => this.readings.explain(chosen, prevalence), send: () => this.readings.send(chosen),
-    });
+    const card =
+      reading &&
+      readingCard(reading, {
+        network: this.readings.network,
+        opacity: this.readings.opacity,
+        pacs: this.room.pacs,
+        stale: Boolean(stale),
+        sent: this.readings.sent(reading),
+        show: (network) => this.readings.show(network),
+        fade: (opacity) => this.fade(opacity),
+        explain: (prevalence) => this.readings.explain(chosen, prevalence),
+        send: () => this.readings.send(chosen),
+      });
     this.result.replaceChildren(this.readButton(chosen, Boolean(reading)), ...(card ? [card] : []));
     if (focused) this.result.querySelector(`[data-focus="${focused}"]`)?.focus({ preventScroll: true });
     return undefined;
@@ -280,8 +274,20 @@ export class ExamPage {
   readButton(annotation, again) {
     const busy = this.readings.underWay.has(annotation.id);
     const none = !this.room.study.networks.length;
-    return h("button", { type: "button", class: again ? "read again" : "read primary", disabled: busy || none, title: none ? "the server has no study" : "", dataset: { focus: "read" }, onclick: () => this.read() },
-      icon("read"), busy ? "Reading…" : again ? "Read again" : "Read", h("kbd", {}, "R"));
+    return h(
+      "button",
+      {
+        type: "button",
+        class: again ? "read again" : "read primary",
+        disabled: busy || none,
+        title: none ? "the server has no study" : "",
+        dataset: { focus: "read" },
+        onclick: () => this.read(),
+      },
+      icon("read"),
+      busy ? "Reading…" : again ? "Read again" : "Read",
+      h("kbd", {}, "R"),
+    );
   }
 
   /** The slider's own change: nothing but the picture is drawn anew. @param {number} opacity */

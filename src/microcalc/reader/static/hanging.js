@@ -11,16 +11,24 @@ import { covered, sample } from "./draw.js";
 
 /** @param {ImageInfo} image @returns {string} for instance "R CC" */
 export function nameOf(image) {
-  const words = [image.laterality, image.view, ...(image.view_modifiers ?? [])].filter(Boolean).map((word) => word.replaceAll("_", " "));
+  const words = [image.laterality, image.view, ...(image.view_modifiers ?? [])]
+    .filter(Boolean)
+    .map((word) => word.replaceAll("_", " "));
   return words.join(" ") || "image";
 }
 
-const SIDES = ["R", "L"], VIEWS = ["CC", "MLO", "ML", "LM"];
+const SIDES = ["R", "L"],
+  VIEWS = ["CC", "MLO", "ML", "LM"];
 
 /** In the order of a light box: R CC, L CC, R MLO, L MLO, then the others, those that cannot be shown last. @param {ImageInfo[]} images */
 export function inOrder(images) {
-  const rank = (/** @type {string[]} */ list, /** @type {string} */ word) => (list.includes(word) ? list.indexOf(word) : list.length);
-  const key = (/** @type {ImageInfo} */ image) => 100 * rank(VIEWS, image.view) + 10 * rank(SIDES, image.laterality) + (image.view_modifiers?.length ? 5 : 0) + (image.accepted ? 0 : 1000);
+  const rank = (/** @type {string[]} */ list, /** @type {string} */ word) =>
+    list.includes(word) ? list.indexOf(word) : list.length;
+  const key = (/** @type {ImageInfo} */ image) =>
+    100 * rank(VIEWS, image.view) +
+    10 * rank(SIDES, image.laterality) +
+    (image.view_modifiers?.length ? 5 : 0) +
+    (image.accepted ? 0 : 1000);
   return [...images].sort((a, b) => key(a) - key(b));
 }
 
@@ -30,7 +38,7 @@ export function inOrder(images) {
  */
 function find(images, side, view, first) {
   const fits = inOrder(images.filter((image) => image.accepted && image.laterality === side && image.view === view));
-  return fits.includes(first) ? first : fits[0] ?? null;
+  return fits.includes(first) ? first : (fits[0] ?? null);
 }
 
 /**
@@ -39,7 +47,8 @@ function find(images, side, view, first) {
  * @returns {Array<ImageInfo|null>}
  */
 export function hang(layout, images, active) {
-  const side = active.laterality, view = active.view;
+  const side = active.laterality,
+    view = active.view;
   const get = (/** @type {string} */ s, /** @type {string} */ v) => find(images, s, v, active);
   const other = view === "CC" ? "MLO" : view === "MLO" ? "CC" : "CC";
   const wanted = {

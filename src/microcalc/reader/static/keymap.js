@@ -41,7 +41,16 @@ export function worklistKeys(list, help) {
 
 /** @param {ExamPage} exam @param {{help: () => void, leave: () => void}} page @returns {Key[]} */
 export function examKeys(exam, { help, leave }) {
-  return [...imageKeys(exam), ...greyKeys(exam), ...squareKeys(exam), ...readingKeys(exam), ...keys("Page", [["q", "Q", "Back to the worklist", leave], ["?", "?", "These keys", help]])];
+  return [
+    ...imageKeys(exam),
+    ...greyKeys(exam),
+    ...squareKeys(exam),
+    ...readingKeys(exam),
+    ...keys("Page", [
+      ["q", "Q", "Back to the worklist", leave],
+      ["?", "?", "These keys", help],
+    ]),
+  ];
 }
 
 /** @param {ExamPage} exam */

@@ -24,7 +24,12 @@ function typing(event) {
 /** @param {KeyboardEvent} event @returns {string} for instance "Shift+ArrowLeft" or "?" */
 function nameOf(event) {
   const single = event.key.length === 1;
-  return (event.ctrlKey ? "Ctrl+" : "") + (event.altKey ? "Alt+" : "") + (event.shiftKey && !single ? "Shift+" : "") + (single ? event.key.toLowerCase() : event.key);
+  return (
+    (event.ctrlKey ? "Ctrl+" : "") +
+    (event.altKey ? "Alt+" : "") +
+    (event.shiftKey && !single ? "Shift+" : "") +
+    (single ? event.key.toLowerCase() : event.key)
+  );
 }
 
 /**
@@ -34,9 +39,14 @@ function nameOf(event) {
 export function listen(table) {
   const act = (/** @type {KeyboardEvent} */ event) => {
     if (event.metaKey || document.querySelector("dialog[open]") || typing(event)) return;
-    const name = nameOf(event), key = table.find((each) => each.keys.includes(name));
+    const name = nameOf(event),
+      key = table.find((each) => each.keys.includes(name));
     if (!key || (name.length === 1 && name !== "?" && !lettersOn())) return;
-    if ((name === "Enter" || name === " ") && /** @type {HTMLElement} */ (event.target).matches("button, a, summary, input, select")) return;
+    if (
+      (name === "Enter" || name === " ") &&
+      /** @type {HTMLElement} */ (event.target).matches("button, a, summary, input, select")
+    )
+      return;
     event.preventDefault();
     key.action(event);
   };
@@ -47,8 +57,36 @@ export function listen(table) {
 /** @param {Key[]} table */
 export function showKeys(table) {
   const groups = [...new Set(table.map((key) => key.group))].filter(Boolean);
-  const letters = h("input", { type: "checkbox", checked: lettersOn(), onchange: () => localStorage.setItem(SETTING, letters.checked ? "on" : "off") });
-  const rows = (/** @type {string} */ group) => table.filter((key) => key.group === group).map((key) => h("div", {}, h("dt", {}, key.shown.split(" ").map((part) => (part === "+" && key.shown !== "+" ? "+" : h("kbd", {}, part)))), h("dd", {}, key.what)));
-  dialog("Keys", [h("div", { class: "key-groups" }, groups.map((group) => h("section", {}, h("h3", {}, group), h("dl", { class: "keys" }, rows(group))))),
-    h("label", { class: "check" }, letters, "Single letters and numbers act as keys")], { wide: true });
+  const letters = h("input", {
+    type: "checkbox",
+    checked: lettersOn(),
+    onchange: () => localStorage.setItem(SETTING, letters.checked ? "on" : "off"),
+  });
+  const rows = (/** @type {string} */ group) =>
+    table
+      .filter((key) => key.group === group)
+      .map((key) =>
+        h(
+          "div",
+          {},
+          h(
+            "dt",
+            {},
+            key.shown.split(" ").map((part) => (part === "+" && key.shown !== "+" ? "+" : h("kbd", {}, part))),
+          ),
+          h("dd", {}, key.what),
+        ),
+      );
+  dialog(
+    "Keys",
+    [
+      h(
+        "div",
+        { class: "key-groups" },
+        groups.map((group) => h("section", {}, h("h3", {}, group), h("dl", { class: "keys" }, rows(group)))),
+      ),
+      h("label", { class: "check" }, letters, "Single letters and numbers act as keys"),
+    ],
+    { wide: true },
+  );
 }

@@ -27,7 +27,13 @@ const DISTRIBUTION = ["", "diffuse", "regional", "grouped", "linear", "segmental
 const NOTE_MS = 700;
 const LONGEST_NOTE = 4000;
 
-const STATES = { saved: "Saved", saving: "Saving…", waiting: "Not saved yet, trying again", refused: "Not saved", conflict: "Changed elsewhere" };
+const STATES = {
+  saved: "Saved",
+  saving: "Saving…",
+  waiting: "Not saved yet, trying again",
+  refused: "Not saved",
+  conflict: "Changed elsewhere",
+};
 
 /**
  * @param {Annotation} annotation @param {import("./api.js").ImageInfo} image @param {Saver} saver @param {Room} room
@@ -38,15 +44,34 @@ export function labelForm(annotation, image, saver, room) {
   const state = h("span", { class: "save-state", role: "status" });
   const place = h("p", { class: "dim" });
   const trouble = h("div", { class: "conflict", role: "alert", hidden: true });
-  const element = h("section", { class: "card labels", "aria-label": "Labels of the square" },
-    h("header", { class: "card-head" },
-      h("h2", {}, `Lesion ${annotation.lesion} `, h("span", { class: "dim" }, nameOf(image))), state,
+  const element = h(
+    "section",
+    { class: "card labels", "aria-label": "Labels of the square" },
+    h(
+      "header",
+      { class: "card-head" },
+      h("h2", {}, `Lesion ${annotation.lesion} `, h("span", { class: "dim" }, nameOf(image))),
+      state,
       iconButton("history", "History of this square", "Y", () => showHistory(annotation)),
-      fixed ? null : iconButton("trash", "Remove this square", "Del", room.remove)),
-    place, trouble,
-    h("fieldset", { class: "fields", disabled: fixed }, h("legend", { class: "hidden" }, "Labels"), fields(annotation, saver, room)));
+      fixed ? null : iconButton("trash", "Remove this square", "Del", room.remove),
+    ),
+    place,
+    trouble,
+    h(
+      "fieldset",
+      { class: "fields", disabled: fixed },
+      h("legend", { class: "hidden" }, "Labels"),
+      fields(annotation, saver, room),
+    ),
+  );
   const refresh = () => {
-    place.textContent = [`row ${Math.round(annotation.row)}, column ${Math.round(annotation.col)}`, sizeText(annotation.side, image), fixed ? `marked by ${annotation.reader}` : ""].filter(Boolean).join(" · ");
+    place.textContent = [
+      `row ${Math.round(annotation.row)}, column ${Math.round(annotation.col)}`,
+      sizeText(annotation.side, image),
+      fixed ? `marked by ${annotation.reader}` : "",
+    ]
+      .filter(Boolean)
+      .join(" · ");
     showState(state, annotation, saver);
     showTrouble(trouble, annotation, saver, room);
   };
@@ -56,10 +81,20 @@ export function labelForm(annotation, image, saver, room) {
 
 /** @param {Annotation} annotation @param {Saver} saver @param {Room} room */
 function fields(annotation, saver, room) {
-  const note = h("textarea", { rows: 2, value: annotation.note, maxLength: LONGEST_NOTE, oninput: () => saver.change({ note: note.value }, NOTE_MS), onblur: () => saver.flush() });
+  const note = h("textarea", {
+    rows: 2,
+    value: annotation.note,
+    maxLength: LONGEST_NOTE,
+    oninput: () => saver.change({ note: note.value }, NOTE_MS),
+    onblur: () => saver.flush(),
+  });
   const lesions = [...new Set([...room.lesions, annotation.lesion])].sort();
-  const lesion = h("select", { onchange: () => room.link(lesion.value) },
-    lesions.map((name) => h("option", { value: name, selected: name === annotation.lesion }, name)), h("option", { value: "" }, "one of its own"));
+  const lesion = h(
+    "select",
+    { onchange: () => room.link(lesion.value) },
+    lesions.map((name) => h("option", { value: name, selected: name === annotation.lesion }, name)),
+    h("option", { value: "" }, "one of its own"),
+  );
   return [
     choices("pathology", "Pathology", PATHOLOGY, annotation.pathology, (word) => saver.change({ pathology: word })),
     choices("birads", "BI-RADS", BIRADS, annotation.birads, (word) => saver.change({ birads: word })),
@@ -72,15 +107,32 @@ function fields(annotation, saver, room) {
 
 /** Few words in a row, one of them chosen. @param {string} name @param {string} label @param {string[]} words @param {string} value @param {(word: string) => void} choose */
 function choices(name, label, words, value, choose) {
-  const choice = (/** @type {string} */ word) => h("label", { class: "choice", title: word ? "" : "not stated" },
-    h("input", { type: "radio", name, value: word, checked: word === value, "aria-label": word ? plain(word) : "not stated", onchange: () => choose(word) }),
-    h("span", { "aria-hidden": "true" }, word ? plain(word) : "–"));
-  return h("fieldset", { class: `field choices ${name}` }, h("legend", {}, label), h("div", { class: "segments" }, words.map(choice)));
+  const choice = (/** @type {string} */ word) =>
+    h(
+      "label",
+      { class: "choice", title: word ? "" : "not stated" },
+      h("input", {
+        type: "radio",
+        name,
+        value: word,
+        checked: word === value,
+        "aria-label": word ? plain(word) : "not stated",
+        onchange: () => choose(word),
+      }),
+      h("span", { "aria-hidden": "true" }, word ? plain(word) : "–"),
+    );
+  return h(
+    "fieldset",
+    { class: `field choices ${name}` },
+    h("legend", {}, label),
+    h("div", { class: "segments" }, words.map(choice)),
+  );
 }
 
 /** @param {string} label @param {string[]} words @param {string} value @param {(word: string) => void} choose */
 function select(label, words, value, choose) {
-  const option = (/** @type {string} */ word) => h("option", { value: word, selected: word === value }, word ? plain(word) : "not stated");
+  const option = (/** @type {string} */ word) =>
+    h("option", { value: word, selected: word === value }, word ? plain(word) : "not stated");
   const box = h("select", { onchange: () => choose(box.value) }, words.map(option));
   return h("label", { class: "field" }, h("span", {}, label), box);
 }
@@ -104,10 +156,28 @@ function showTrouble(place, annotation, saver, room) {
   const differing = Object.keys(saver.pending).filter((field) => said(theirs, field) !== said(annotation, field));
   return place.replaceChildren(
     h("p", {}, "This square was saved from another window in the meantime."),
-    h("ul", {}, differing.map((field) => h("li", {}, `${field}: there ${said(theirs, field)}, here ${said(annotation, field)}`))),
-    h("div", { class: "row" },
+    h(
+      "ul",
+      {},
+      differing.map((field) => h("li", {}, `${field}: there ${said(theirs, field)}, here ${said(annotation, field)}`)),
+    ),
+    h(
+      "div",
+      { class: "row" },
       h("button", { type: "button", onclick: () => saver.keepMine() }, "Keep this one"),
-      h("button", { type: "button", onclick: () => { saver.takeTheirs(); room.renew(); } }, "Take the other")));
+      h(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            saver.takeTheirs();
+            room.renew();
+          },
+        },
+        "Take the other",
+      ),
+    ),
+  );
 }
 
 const SHOWN = ["row", "col", "lesion", "pathology", "birads", "morphology", "distribution", "note"];
@@ -125,9 +195,22 @@ export async function showHistory(annotation) {
   const row = (/** @type {any} */ version, /** @type {number} */ index) => {
     const before = versions[index - 1] ?? {};
     const changed = SHOWN.filter((field) => version[field] !== (before[field] ?? ""));
-    const said = (/** @type {string} */ field) => `${field} ${typeof version[field] === "number" ? Math.round(version[field]) : plain(version[field] || "not stated")}`;
-    return h("tr", {}, [clock(version.at), version.reader, version.action, changed.map(said).join(", ")].map((text) => h("td", {}, text)));
+    const said = (/** @type {string} */ field) =>
+      `${field} ${typeof version[field] === "number" ? Math.round(version[field]) : plain(version[field] || "not stated")}`;
+    return h(
+      "tr",
+      {},
+      [clock(version.at), version.reader, version.action, changed.map(said).join(", ")].map((text) => h("td", {}, text)),
+    );
   };
-  const head = h("tr", {}, ["When", "Who", "What", "Values"].map((name) => h("th", { scope: "col" }, name)));
-  dialog(`History of lesion ${annotation.lesion}`, [h("table", { class: "plain" }, h("thead", {}, head), h("tbody", {}, versions.map(row).reverse()))], { wide: true });
+  const head = h(
+    "tr",
+    {},
+    ["When", "Who", "What", "Values"].map((name) => h("th", { scope: "col" }, name)),
+  );
+  dialog(
+    `History of lesion ${annotation.lesion}`,
+    [h("table", { class: "plain" }, h("thead", {}, head), h("tbody", {}, versions.map(row).reverse()))],
+    { wide: true },
+  );
 }

@@ -89,7 +89,8 @@ export class Lightbox {
    * @param {Pane} wanted
    */
   commonScale(wanted) {
-    const shown = this.panes.filter((pane) => pane.plane && pane.image), known = shown.every((pane) => pane.image?.spacing_mm);
+    const shown = this.panes.filter((pane) => pane.plane && pane.image),
+      known = shown.every((pane) => pane.image?.spacing_mm);
     const mm = (/** @type {Pane} */ pane) => (known ? /** @type {number} */ (pane.image?.spacing_mm) : 1);
     return Math.min(...shown.map((pane) => pane.wholeScale / mm(pane))) * mm(wanted);
   }
@@ -132,9 +133,12 @@ export class Lightbox {
 
   /** Scale and window at the foot of a pane. @param {Pane} pane */
   tell(pane) {
-    const { low, width, invert } = pane.window, percent = (/** @type {number} */ grey) => Math.round((100 * grey) / 65535);
+    const { low, width, invert } = pane.window,
+      percent = (/** @type {number} */ grey) => Math.round((100 * grey) / 65535);
     const zoom = pane.view.scale === 1 ? "1:1" : `${(100 * pane.view.scale).toFixed(pane.view.scale < 0.1 ? 1 : 0)} %`;
-    pane.foot.textContent = pane.plane ? `${zoom}   W ${percent(width)}  L ${percent(low + width / 2)}${invert ? "  inverted" : ""}` : "";
+    pane.foot.textContent = pane.plane
+      ? `${zoom}   W ${percent(width)}  L ${percent(low + width / 2)}${invert ? "  inverted" : ""}`
+      : "";
     pane.element.dataset.scale = String(pane.view.scale);
     if (!pane.pointer) return;
     const { row, col } = pane.pixelAt(pane.pointer.x, pane.pointer.y);
@@ -191,7 +195,9 @@ export class Lightbox {
   }
 
   fit() {
-    this.act((pane) => { pane.fitted = true; });
+    this.act((pane) => {
+      pane.fitted = true;
+    });
     this.refit();
   }
 

@@ -14,7 +14,14 @@ import { Worklist } from "./worklist.js";
 const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 /** @type {any} what every page needs to know; see `Room` in exam.js */
-const room = { me: null, study: null, pacs: false, over: (/** @type {string} */ text) => { byId("place").textContent = text; } };
+const room = {
+  me: null,
+  study: null,
+  pacs: false,
+  over: (/** @type {string} */ text) => {
+    byId("place").textContent = text;
+  },
+};
 /** @type {Worklist|ExamPage|null} */
 let page = null;
 /** @type {import("./keys.js").Key[]} */
@@ -22,7 +29,9 @@ let table = [];
 let stopListening = () => {};
 
 const help = () => showKeys(table);
-const toWorklist = () => { location.hash = "#/"; };
+const toWorklist = () => {
+  location.hash = "#/";
+};
 
 /** @param {Worklist|ExamPage} next @param {import("./keys.js").Key[]} keys @param {Node[]} bar */
 function turnTo(next, keys, bar) {
@@ -37,7 +46,13 @@ function turnTo(next, keys, bar) {
 }
 
 function account() {
-  return h("div", { class: "account" }, h("span", { class: "dim" }, room.me.name), iconButton("keys", "Keys", "?", help), iconButton("leave", "Log out", "", logOut));
+  return h(
+    "div",
+    { class: "account" },
+    h("span", { class: "dim" }, room.me.name),
+    iconButton("keys", "Keys", "?", help),
+    iconButton("leave", "Log out", "", logOut),
+  );
 }
 
 async function logOut() {
@@ -46,7 +61,9 @@ async function logOut() {
 }
 
 async function showWorklist() {
-  const list = new Worklist(room, (id) => { location.hash = `#/exam/${id}`; });
+  const list = new Worklist(room, (id) => {
+    location.hash = `#/exam/${id}`;
+  });
   const brand = h("div", { class: "brand" }, icon("mark-calc"), "microcalc", h("span", { class: "dim" }, room.study.name));
   turnTo(list, worklistKeys(list, help), [brand]);
   document.title = "Worklist · microcalc";
@@ -55,11 +72,18 @@ async function showWorklist() {
 
 /** @param {string} id */
 async function showExam(id) {
+  const asked = location.hash;
   const info = await api.exam(id);
+  if (location.hash !== asked) return;
   const exam = new ExamPage(room, info);
-  const who = h("div", { class: "who" },
+  const who = h(
+    "div",
+    { class: "who" },
     h("a", { class: "back", href: "#/", "aria-label": "Back to the worklist", title: "Back to the worklist (Q)" }, icon("back")),
-    h("h1", {}, info.patient_id || "no patient ID"), h("span", {}, info.patient_name ?? ""), h("span", { class: "dim" }, [info.date, info.description].filter(Boolean).join(" · ")));
+    h("h1", {}, info.patient_id || "no patient ID"),
+    h("span", {}, info.patient_name ?? ""),
+    h("span", { class: "dim" }, [info.date, info.description].filter(Boolean).join(" · ")),
+  );
   turnTo(exam, examKeys(exam, { help, leave: toWorklist }), [who, toolbar(exam)]);
   document.title = "Exam · microcalc";
   await exam.open();
@@ -95,16 +119,36 @@ function askLogin() {
     box.close();
     await begin();
   };
-  const box = dialog("Log in", [h("form", { class: "login", onsubmit: logIn },
-    h("label", { class: "field" }, h("span", {}, "Name"), name), h("label", { class: "field" }, h("span", {}, "Password"), password), trouble,
-    h("button", { type: "submit", class: "primary" }, "Log in"))], { fixed: true });
+  const box = dialog(
+    "Log in",
+    [
+      h(
+        "form",
+        { class: "login", onsubmit: logIn },
+        h("label", { class: "field" }, h("span", {}, "Name"), name),
+        h("label", { class: "field" }, h("span", {}, "Password"), password),
+        trouble,
+        h("button", { type: "submit", class: "primary" }, "Log in"),
+      ),
+    ],
+    { fixed: true },
+  );
 }
 
 async function begin() {
   try {
     room.me = await api.me();
     const none = { name: "", networks: [] };
-    [room.study, room.pacs] = await Promise.all([api.study().catch((error) => { announce(error.message, "assertive"); return none; }), api.pacs().then((answer) => answer.configured, () => false)]);
+    [room.study, room.pacs] = await Promise.all([
+      api.study().catch((error) => {
+        announce(error.message, "assertive");
+        return none;
+      }),
+      api.pacs().then(
+        (answer) => answer.configured,
+        () => false,
+      ),
+    ]);
   } catch (error) {
     if (/** @type {any} */ (error).status !== 401) announce(/** @type {Error} */ (error).message, "assertive");
     return;
@@ -115,6 +159,8 @@ async function begin() {
 
 window.addEventListener("hashchange", route);
 window.addEventListener("signed-out", askLogin);
-window.addEventListener("beforeunload", (event) => { if (anyUnsaved()) event.preventDefault(); });
+window.addEventListener("beforeunload", (event) => {
+  if (anyUnsaved()) event.preventDefault();
+});
 for (const name of ["dragover", "drop"]) window.addEventListener(name, (event) => event.preventDefault());
 begin();

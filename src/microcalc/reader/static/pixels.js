@@ -40,12 +40,15 @@ export class Plane {
 
 /** @param {Level} level @returns {Level} */
 function halved({ data, columns, rows }) {
-  const width = (columns + 1) >> 1, height = (rows + 1) >> 1;
+  const width = (columns + 1) >> 1,
+    height = (rows + 1) >> 1;
   const half = new Uint16Array(width * height);
   for (let y = 0, to = 0; y < height; y++) {
-    const upper = 2 * y * columns, lower = Math.min(2 * y + 1, rows - 1) * columns;
+    const upper = 2 * y * columns,
+      lower = Math.min(2 * y + 1, rows - 1) * columns;
     for (let x = 0; x < width; x++, to++) {
-      const left = 2 * x, right = Math.min(left + 1, columns - 1);
+      const left = 2 * x,
+        right = Math.min(left + 1, columns - 1);
       half[to] = (data[upper + left] + data[upper + right] + data[lower + left] + data[lower + right] + 2) >> 2;
     }
   }

@@ -32,23 +32,33 @@ function at(element, value) {
 export function readingCard(reading, shown) {
   const names = Object.keys(reading.networks);
   const all = names.length > 1 ? ["ensemble", ...names] : names;
-  return h("section", { class: "card reading", "aria-label": "Reading" },
+  return h(
+    "section",
+    { class: "card reading", "aria-label": "Reading" },
     verdict(reading),
     shown.stale && h("p", { class: "stale" }, icon("warning"), "The square was moved after this reading. Read it again."),
-    h("div", { class: "scores" }, all.map((name) => scoreRow(name, reading, shown))),
+    h(
+      "div",
+      { class: "scores" },
+      all.map((name) => scoreRow(name, reading, shown)),
+    ),
     heatControls(all, shown),
     warningList(reading),
     meaning(reading, shown),
-    sending(shown));
+    sending(shown),
+  );
 }
 
 /** @param {Reading} reading */
 function verdict(reading) {
   const called = reading.called ? "above the cut-off" : "not above the cut-off";
   const calibrated = reading.calibrated === null ? "not calibrated" : `calibrated ${probability(reading.calibrated)}`;
-  return h("div", { class: reading.called ? "verdict called" : "verdict" },
+  return h(
+    "div",
+    { class: reading.called ? "verdict called" : "verdict" },
     h("strong", {}, probability(reading.ensemble)),
-    h("div", {}, h("span", {}, `probability of malignancy, ${called}`), h("span", { class: "dim" }, calibrated)));
+    h("div", {}, h("span", {}, `probability of malignancy, ${called}`), h("span", { class: "dim" }, calibrated)),
+  );
 }
 
 /** One probability on the line from 0 to 1, with the cut-off. @param {string} name @param {Reading} reading @param {Shown} shown */
@@ -56,44 +66,95 @@ function scoreRow(name, reading, shown) {
   const value = name === "ensemble" ? reading.ensemble : reading.networks[name];
   const chosen = shown.network === name;
   const cutoff = reading.cutoff === null ? null : at(h("span", { class: "cutoff" }), reading.cutoff);
-  return h("button", {
-    type: "button", class: name === "ensemble" ? "score whole" : "score", "aria-pressed": String(chosen), title: `Heatmap of ${plain(name)}`, dataset: { focus: name },
-    "aria-label": `${plain(name)} ${probability(value)}, heatmap`, onclick: () => shown.show(chosen ? null : name),
-  }, h("span", { class: "score-name" }, plain(name)), h("span", { class: "track", "aria-hidden": "true" }, cutoff, at(h("span", { class: "dot" }), value)), h("span", { class: "value" }, probability(value)));
+  return h(
+    "button",
+    {
+      type: "button",
+      class: name === "ensemble" ? "score whole" : "score",
+      "aria-pressed": String(chosen),
+      title: `Heatmap of ${plain(name)}`,
+      dataset: { focus: name },
+      "aria-label": `${plain(name)} ${probability(value)}, heatmap`,
+      onclick: () => shown.show(chosen ? null : name),
+    },
+    h("span", { class: "score-name" }, plain(name)),
+    h("span", { class: "track", "aria-hidden": "true" }, cutoff, at(h("span", { class: "dot" }), value)),
+    h("span", { class: "value" }, probability(value)),
+  );
 }
 
 /** @param {string[]} names @param {Shown} shown */
 function heatControls(names, shown) {
   const value = Math.round(100 * shown.opacity);
   const slider = h("input", {
-    type: "range", min: 0, max: 100, value, "aria-label": "Opacity of the heatmap", "aria-valuetext": `${value} %`, dataset: { focus: "opacity" },
-    oninput: () => { slider.setAttribute("aria-valuetext", `${slider.value} %`); shown.fade(slider.valueAsNumber / 100); },
+    type: "range",
+    min: 0,
+    max: 100,
+    value,
+    "aria-label": "Opacity of the heatmap",
+    "aria-valuetext": `${value} %`,
+    dataset: { focus: "opacity" },
+    oninput: () => {
+      slider.setAttribute("aria-valuetext", `${slider.value} %`);
+      shown.fade(slider.valueAsNumber / 100);
+    },
   });
-  const pick = h("select", { "aria-label": "Heatmap of", dataset: { focus: "heatmap" }, onchange: () => shown.show(pick.value || null) },
+  const pick = h(
+    "select",
+    { "aria-label": "Heatmap of", dataset: { focus: "heatmap" }, onchange: () => shown.show(pick.value || null) },
     h("option", { value: "", selected: !shown.network }, "none"),
-    names.map((name) => h("option", { value: name, selected: shown.network === name }, plain(name))));
+    names.map((name) => h("option", { value: name, selected: shown.network === name }, plain(name))),
+  );
   return h("div", { class: "heat" }, h("span", {}, "Heatmap"), pick, h("span", { class: "ramp", "aria-hidden": "true" }), slider);
 }
 
 /** @param {Reading} reading */
 function warningList(reading) {
-  return h("ul", { class: "warnings", "aria-label": "Warnings" }, reading.warnings.map((warning) => h("li", { dataset: { code: warning.code } }, icon("warning"), h("span", {}, warning.message))));
+  return h(
+    "ul",
+    { class: "warnings", "aria-label": "Warnings" },
+    reading.warnings.map((warning) =>
+      h("li", { dataset: { code: warning.code } }, icon("warning"), h("span", {}, warning.message)),
+    ),
+  );
 }
 
 /** What the cut-off means in this study, at the chosen prevalence. @param {Reading} reading @param {Shown} shown */
 function meaning(reading, shown) {
   const { sensitivity, specificity, ppv, npv, prevalence, images, patients, confidence } = reading.meaning;
   const input = h("input", {
-    type: "number", min: "0.1", max: "99.9", step: "any", value: String(Number((100 * prevalence).toFixed(1))), "aria-label": "Prevalence of malignancy in percent", dataset: { focus: "prevalence" },
-    onchange: () => { if (input.reportValidity()) shown.explain(input.valueAsNumber / 100); },
+    type: "number",
+    min: "0.1",
+    max: "99.9",
+    step: "any",
+    value: String(Number((100 * prevalence).toFixed(1))),
+    "aria-label": "Prevalence of malignancy in percent",
+    dataset: { focus: "prevalence" },
+    onchange: () => {
+      if (input.reportValidity()) shown.explain(input.valueAsNumber / 100);
+    },
   });
   const chosenOn = reading.chosen_on ? `chosen on ${plain(reading.chosen_on)}` : "";
-  return h("section", { class: "meaning" },
+  return h(
+    "section",
+    { class: "meaning" },
     h("h3", {}, `Cut-off ${probability(reading.cutoff)} `, h("span", { class: "dim" }, chosenOn)),
-    h("table", {}, h("caption", { class: "hidden" }, "What the cut-off means in this study"),
-      h("tbody", {}, meaningRow("Sensitivity", sensitivity), meaningRow("Specificity", specificity), meaningRow("PPV", ppv), meaningRow("NPV", npv))),
+    h(
+      "table",
+      {},
+      h("caption", { class: "hidden" }, "What the cut-off means in this study"),
+      h(
+        "tbody",
+        {},
+        meaningRow("Sensitivity", sensitivity),
+        meaningRow("Specificity", specificity),
+        meaningRow("PPV", ppv),
+        meaningRow("NPV", npv),
+      ),
+    ),
     h("label", { class: "prevalence" }, h("span", {}, "PPV and NPV at a prevalence of"), input, h("span", {}, "%")),
-    h("p", { class: "dim" }, `Test set: ${images} images of ${patients} patients; ${percent(confidence)} % intervals`));
+    h("p", { class: "dim" }, `Test set: ${images} images of ${patients} patients; ${percent(confidence)} % intervals`),
+  );
 }
 
 /** @param {string} name @param {Estimate} estimate */
@@ -105,18 +166,54 @@ function meaningRow(name, { value, low, high }) {
     track.append(bar);
   }
   if (value !== null) track.append(at(h("span", { class: "dot" }), value));
-  return h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, track), h("td", { class: "value" }, `${percent(value)} %`), h("td", { class: "limits dim" }, `${percent(low)}–${percent(high)} %`));
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row" }, name),
+    h("td", {}, track),
+    h("td", { class: "value" }, `${percent(value)} %`),
+    h("td", { class: "limits dim" }, low === null || high === null ? "no limits" : `${percent(low)}–${percent(high)} %`),
+  );
 }
 
 const STATES = /** @type {Record<string, string>} */ ({ waiting: "waiting", sending: "on its way", sent: "in the PACS" });
+
+/** Modalities of what is sent, in words. */
+const KINDS = /** @type {Record<string, string>} */ ({
+  SR: "Structured report",
+  PR: "Presentation state with the square",
+  SEG: "Heatmap",
+  OT: "Heatmap",
+});
 
 /** @param {Shown} shown */
 function sending(shown) {
   const entry = (/** @type {import("./api.js").OutboxEntry} */ { kind, state, tries, next_try: next, last_error: error }) => {
     const again = state === "waiting" && tries ? `, again ${clock(next ?? "")}` : "";
-    return h("li", { dataset: { state } }, h("span", {}, plain(kind)), h("span", { class: "state", title: error ?? "" }, `${STATES[state] ?? state}${again}`), again && error ? h("span", { class: "trouble" }, error) : null);
+    return h(
+      "li",
+      { dataset: { state } },
+      h("span", {}, KINDS[kind] ?? plain(kind)),
+      h("span", { class: "state", title: error ?? "" }, `${STATES[state] ?? state}${again}`),
+      again && error ? h("span", { class: "trouble" }, error) : null,
+    );
   };
-  return h("section", { class: "sending" },
-    h("button", { type: "button", onclick: shown.send, disabled: !shown.pacs, title: shown.pacs ? "" : "no PACS is set up", dataset: { focus: "send" } }, icon("send"), "Send to PACS", h("kbd", {}, "T")),
-    h("ul", { "aria-label": "Objects for the PACS" }, shown.sent.map(entry)));
+  return h(
+    "section",
+    { class: "sending" },
+    h(
+      "button",
+      {
+        type: "button",
+        onclick: shown.send,
+        disabled: !shown.pacs,
+        title: shown.pacs ? "" : "no PACS is set up",
+        dataset: { focus: "send" },
+      },
+      icon("send"),
+      "Send to PACS",
+      h("kbd", {}, "T"),
+    ),
+    h("ul", { "aria-label": "Objects for the PACS" }, shown.sent.map(entry)),
+  );
 }

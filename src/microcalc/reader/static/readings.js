@@ -37,7 +37,7 @@ export class Readings {
 
   /** @param {Annotation|null} annotation */
   of(annotation) {
-    return annotation ? this.all.get(annotation.id) ?? null : null;
+    return annotation ? (this.all.get(annotation.id) ?? null) : null;
   }
 
   /** Readings made earlier. @param {Annotation[]} annotations */
@@ -148,7 +148,10 @@ export class Readings {
     if (!this.pacs) return;
     this.outbox = await api.outbox().catch(() => this.outbox);
     if (this.outbox.every((entry) => entry.state === "sent")) return;
-    this.timer = setTimeout(async () => { await this.lookAtOutbox(); this.changed(); }, OUTBOX_MS);
+    this.timer = setTimeout(async () => {
+      await this.lookAtOutbox();
+      this.changed();
+    }, OUTBOX_MS);
   }
 
   close() {

@@ -36,7 +36,8 @@ export function squareOf({ row, col, side }, pixels = ROI_SIDE) {
 
 /** The square on the screen, its lines on whole pixels. @param {Square} square @param {import("./draw.js").View} view */
 function onScreen({ top, left, side }, view) {
-  const x = Math.round(view.x + left * view.scale), y = Math.round(view.y + top * view.scale);
+  const x = Math.round(view.x + left * view.scale),
+    y = Math.round(view.y + top * view.scale);
   return { x, y, side: Math.round(view.x + (left + side) * view.scale) - x };
 }
 
@@ -45,20 +46,26 @@ function onScreen({ top, left, side }, view) {
  * @param {Pane} pane @param {Annotation[]} annotations the chosen one first @param {number} x @param {number} y @param {number} reach screen pixels
  */
 export function gripAt(pane, annotations, x, y, reach) {
-  return annotations.find((annotation) => {
-    const box = onScreen(squareOf(annotation), pane.view), dx = x - box.x, dy = y - box.y;
-    const near = (/** @type {number} */ at) => Math.abs(at) <= reach || Math.abs(at - box.side) <= reach;
-    const within = (/** @type {number} */ at) => at >= -reach && at <= box.side + reach;
-    return (near(dx) && within(dy)) || (near(dy) && within(dx));
-  }) ?? null;
+  return (
+    annotations.find((annotation) => {
+      const box = onScreen(squareOf(annotation), pane.view),
+        dx = x - box.x,
+        dy = y - box.y;
+      const near = (/** @type {number} */ at) => Math.abs(at) <= reach || Math.abs(at - box.side) <= reach;
+      const within = (/** @type {number} */ at) => at >= -reach && at <= box.side + reach;
+      return (near(dx) && within(dy)) || (near(dy) && within(dx));
+    }) ?? null
+  );
 }
 
 /** The square around a pixel, the chosen one first. @param {Annotation[]} annotations @param {number} row @param {number} col */
 export function squareAround(annotations, row, col) {
-  return annotations.find((annotation) => {
-    const { top, left, side } = squareOf(annotation);
-    return row >= top && row < top + side && col >= left && col < left + side;
-  }) ?? null;
+  return (
+    annotations.find((annotation) => {
+      const { top, left, side } = squareOf(annotation);
+      return row >= top && row < top + side && col >= left && col < left + side;
+    }) ?? null
+  );
 }
 
 const INK = { chosen: "#8fd0e6", mine: "#d9dde2", other: "#c3a6e0", halo: "rgba(0,0,0,0.65)" };
@@ -68,8 +75,11 @@ const INK = { chosen: "#8fd0e6", mine: "#d9dde2", other: "#c3a6e0", halo: "rgba(
  * @param {CanvasRenderingContext2D} context @param {Pane} pane @param {Annotation} annotation @param {boolean} chosen
  */
 export function drawSquare(context, pane, annotation, chosen) {
-  const { x, y, side } = onScreen(squareOf(annotation), pane.view), ratio = pane.ratio, line = Math.max(1, Math.round((chosen ? 2 : 1) * ratio));
-  const ink = !annotation.mine ? INK.other : chosen ? INK.chosen : INK.mine, half = (line % 2) / 2;
+  const { x, y, side } = onScreen(squareOf(annotation), pane.view),
+    ratio = pane.ratio,
+    line = Math.max(1, Math.round((chosen ? 2 : 1) * ratio));
+  const ink = !annotation.mine ? INK.other : chosen ? INK.chosen : INK.mine,
+    half = (line % 2) / 2;
   const path = new Path2D();
   path.rect(x + half, y + half, side, side);
   stroke(context, path, line, ink);
@@ -98,9 +108,17 @@ function stroke(context, path, line, ink) {
  * @param {CanvasRenderingContext2D} context @param {Pane} pane @param {number} row @param {number} col @param {number} side image pixels
  */
 export function drawGhost(context, pane, row, col, side) {
-  const box = onScreen(squareOf({ row, col, side }), pane.view), arm = Math.max(4, Math.min(18 * pane.ratio, box.side / 4)), path = new Path2D();
-  for (const [cx, cy, sx, sy] of [[0, 0, 1, 1], [1, 0, -1, 1], [0, 1, 1, -1], [1, 1, -1, -1]]) {
-    const x = box.x + cx * box.side + 0.5, y = box.y + cy * box.side + 0.5;
+  const box = onScreen(squareOf({ row, col, side }), pane.view),
+    arm = Math.max(4, Math.min(18 * pane.ratio, box.side / 4)),
+    path = new Path2D();
+  for (const [cx, cy, sx, sy] of [
+    [0, 0, 1, 1],
+    [1, 0, -1, 1],
+    [0, 1, 1, -1],
+    [1, 1, -1, -1],
+  ]) {
+    const x = box.x + cx * box.side + 0.5,
+      y = box.y + cy * box.side + 0.5;
     path.moveTo(x + sx * arm, y);
     path.lineTo(x, y);
     path.lineTo(x, y + sy * arm);
@@ -115,10 +133,13 @@ export function drawGhost(context, pane, row, col, side) {
  * @param {Uint8Array} values (N, N) @returns {HTMLCanvasElement}
  */
 export function heatPicture(values) {
-  const side = Math.round(Math.sqrt(values.length)), canvas = document.createElement("canvas");
+  const side = Math.round(Math.sqrt(values.length)),
+    canvas = document.createElement("canvas");
   Object.assign(canvas, { width: side, height: side });
-  const picture = new ImageData(side, side), { data } = picture;
-  const ramp = (/** @type {number} */ at, /** @type {number} */ middle) => 255 * Math.min(1, Math.max(0, 1.5 - Math.abs(4 * at - middle)));
+  const picture = new ImageData(side, side),
+    { data } = picture;
+  const ramp = (/** @type {number} */ at, /** @type {number} */ middle) =>
+    255 * Math.min(1, Math.max(0, 1.5 - Math.abs(4 * at - middle)));
   for (let i = 0; i < values.length; i++) {
     const heat = values[i] / 255;
     data.set([ramp(heat, 3), ramp(heat, 2), ramp(heat, 1), 255 * Math.min(1, heat * 1.6)], 4 * i);
@@ -132,7 +153,8 @@ export function heatPicture(values) {
  * @param {HTMLCanvasElement} picture @param {number} opacity from 0 to 1
  */
 export function drawHeat(context, pane, place, picture, opacity) {
-  const { top, left, side } = squareOf(place), { scale, x, y } = pane.view;
+  const { top, left, side } = squareOf(place),
+    { scale, x, y } = pane.view;
   context.save();
   context.beginPath();
   if (pane.plane) context.rect(x, y, pane.plane.columns * scale, pane.plane.rows * scale);
@@ -147,7 +169,8 @@ export function drawHeat(context, pane, place, picture, opacity) {
 export function nextLesion(used) {
   const taken = new Set(used);
   for (let n = 0; ; n++) {
-    const letter = String.fromCharCode(65 + (n % 26)), name = n < 26 ? letter : String.fromCharCode(64 + Math.floor(n / 26)) + letter;
+    const letter = String.fromCharCode(65 + (n % 26)),
+      name = n < 26 ? letter : String.fromCharCode(64 + Math.floor(n / 26)) + letter;
     if (!taken.has(name)) return name;
   }
 }

@@ -100,7 +100,7 @@ export class Saver {
   /** @param {import("./api.js").ApiError} error */
   failed(error) {
     const words = [error.message, error.wayOut].filter(Boolean).join("; ");
-    this.theirs = error.status === 409 ? error.body?.current ?? null : null;
+    this.theirs = error.status === 409 ? (error.body?.current ?? null) : null;
     this.set(this.theirs ? "conflict" : passing(error.status) ? "waiting" : "refused", words);
   }
 
@@ -115,6 +115,8 @@ export class Saver {
     this.pending = {};
     clearTimeout(this.timer);
     await this.sending;
+    this.pending = {};
+    clearTimeout(this.timer);
     unsaved.delete(this);
   }
 

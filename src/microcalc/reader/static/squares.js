@@ -19,7 +19,8 @@ const SHARED = /** @type {const} */ (["pathology", "birads", "morphology", "dist
 const REST_MS = 400;
 
 /** @param {unknown} error */
-const tell = (error) => announce([/** @type {any} */ (error).message, /** @type {any} */ (error).wayOut].filter(Boolean).join("; "), "assertive");
+const tell = (error) =>
+  announce([/** @type {any} */ (error).message, /** @type {any} */ (error).wayOut].filter(Boolean).join("; "), "assertive");
 
 export class Squares {
   /**
@@ -39,6 +40,8 @@ export class Squares {
     this.savers = new Map();
     /** The last removed one, which can be put back. @type {Annotation|null} */
     this.removed = null;
+    /** The square that is on its way to the server. @type {Promise<void>|null} */
+    this.placing = null;
   }
 
   async load() {
@@ -81,7 +84,11 @@ export class Squares {
   /** A new square around a pixel. @param {ImageInfo} image @param {number} row @param {number} col */
   async place(image, row, col) {
     const lesion = nextLesion(this.mine.map((each) => each.lesion));
-    await this.add(image, { row, col, side: sideOn(this.study, image), lesion, pathology: "", birads: "", morphology: "", distribution: "", note: "" }, "placed");
+    await this.add(
+      image,
+      { row, col, side: sideOn(this.study, image), lesion, pathology: "", birads: "", morphology: "", distribution: "", note: "" },
+      "placed",
+    );
   }
 
   /** The last removed square once more, as a new one. */
@@ -94,7 +101,13 @@ export class Squares {
   }
 
   /** @param {ImageInfo} image @param {import("./api.js").Labels} labels @param {string} what */
-  async add(image, labels, what) {
+  add(image, labels, what) {
+    this.placing = this.sent(image, labels, what);
+    return this.placing;
+  }
+
+  /** @param {ImageInfo} image @param {import("./api.js").Labels} labels @param {string} what */
+  async sent(image, labels, what) {
     try {
       const annotation = await api.annotate(image.id, labels);
       this.all.push(annotation);
@@ -150,7 +163,8 @@ export class Squares {
     if (!chosen?.mine || mine.some((each) => each !== chosen && each.lesion === chosen.lesion)) return null;
     const side = this.imageOf(chosen).laterality;
     const here = new Set(mine.filter((each) => each.image_id === chosen.image_id).map((each) => each.lesion));
-    const fits = (/** @type {Annotation} */ each) => each.image_id !== chosen.image_id && this.imageOf(each).laterality === side && !here.has(each.lesion);
+    const fits = (/** @type {Annotation} */ each) =>
+      each.image_id !== chosen.image_id && this.imageOf(each).laterality === side && !here.has(each.lesion);
     return mine.filter(fits).at(-1) ?? null;
   }
 

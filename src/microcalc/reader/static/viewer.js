@@ -126,7 +126,9 @@ export class Pane {
     this.bar.hidden = false;
     this.bar.value = 0;
     try {
-      const plane = await planeOf(image, (share) => { if (this.image === image) this.bar.value = share; });
+      const plane = await planeOf(image, (share) => {
+        if (this.image === image) this.bar.value = share;
+      });
       if (this.image === image) this.take(plane);
     } catch (error) {
       if (this.image === image) this.refuse("The image did not come", /** @type {Error} */ (error).message);
@@ -296,7 +298,8 @@ export class Pane {
     lens.style.transform = `translate(${pointer.x / this.ratio - LENS / 2}px, ${pointer.y / this.ratio - LENS / 2}px)`;
     this.lensArt ??= new Painter(lens);
     if (this.lensArt.plane !== plane) this.lensArt.show(plane);
-    const along = (/** @type {number} */ at, /** @type {number} */ origin) => Math.round(side / 2 - ((at - origin) / this.view.scale) * scale);
+    const along = (/** @type {number} */ at, /** @type {number} */ origin) =>
+      Math.round(side / 2 - ((at - origin) / this.view.scale) * scale);
     this.lensArt.draw({ scale, x: along(pointer.x, this.view.x), y: along(pointer.y, this.view.y) }, this.window);
   }
 }

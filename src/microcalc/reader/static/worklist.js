@@ -1,8 +1,10 @@
 /**
- * The worklist: exams with search and status, upload by drag and drop, and the query of the PACS.
+ * The worklist: exams with search and status; files come in by drag and drop, by the picker, or from the PACS.
  */
 import { api } from "./api.js";
-import { announce, dialog, h, icon } from "./dom.js";
+import { announce, h, icon } from "./dom.js";
+import { pacsDialog } from "./pacs.js";
+import { upload } from "./uploads.js";
 
 const STATUSES = ["", "new", "annotated", "read", "sent"];
 const SEARCH_DELAY_MS = 200;
@@ -16,27 +18,95 @@ export class Worklist {
     this.status = "";
     this.body = h("tbody");
     this.empty = h("p", { class: "hint", hidden: true });
-    this.search = h("input", { type: "search", placeholder: "Search", "aria-label": "Search patient, date or description", oninput: () => this.soon() });
-    this.picker = h("input", { type: "file", multiple: true, hidden: true, tabIndex: -1, "aria-hidden": "true", accept: ".dcm,.zip,application/dicom,application/zip", onchange: () => this.upload(this.picker.files) });
+    this.search = h("input", {
+      type: "search",
+      placeholder: "Search",
+      "aria-label": "Search patient, date or description",
+      oninput: () => this.soon(),
+    });
+    this.picker = h("input", {
+      type: "file",
+      multiple: true,
+      hidden: true,
+      tabIndex: -1,
+      "aria-hidden": "true",
+      accept: ".dcm,.zip,application/dicom,application/zip",
+      onchange: () => this.upload(this.picker.files),
+    });
     this.report = h("section", { class: "uploads", hidden: true, "aria-label": "Uploads", "aria-live": "polite" });
-    const filters = STATUSES.map((word) => h("label", { class: "choice" }, h("input", { type: "radio", name: "status", value: word, checked: !word, onchange: () => { this.status = word; this.load(); } }), h("span", {}, word || "all")));
-    this.element = h("main", { class: "worklist" },
-      h("header", { class: "list-head" }, h("h1", {}, "Worklist"), this.search, h("fieldset", { class: "choices" }, h("legend", { class: "hidden" }, "Status"), h("div", { class: "segments" }, filters)), h("span", { class: "spacer" }),
+    const filters = STATUSES.map((word) =>
+      h(
+        "label",
+        { class: "choice" },
+        h("input", {
+          type: "radio",
+          name: "status",
+          value: word,
+          checked: !word,
+          onchange: () => {
+            this.status = word;
+            this.load();
+          },
+        }),
+        h("span", {}, word || "all"),
+      ),
+    );
+    this.element = h(
+      "main",
+      { class: "worklist" },
+      h(
+        "header",
+        { class: "list-head" },
+        h("h1", {}, "Worklist"),
+        this.search,
+        h("fieldset", { class: "choices" }, h("legend", { class: "hidden" }, "Status"), h("div", { class: "segments" }, filters)),
+        h("span", { class: "spacer" }),
         h("button", { type: "button", onclick: () => this.picker.click() }, icon("upload"), "Upload"),
-        room.pacs && h("button", { type: "button", onclick: () => this.query() }, icon("pacs"), "Query PACS"), this.picker),
+        room.pacs && h("button", { type: "button", onclick: () => this.query() }, icon("pacs"), "Query PACS"),
+        this.picker,
+      ),
       this.report,
-      h("div", { class: "list-scroll" }, h("table", { class: "exams" },
-        h("thead", {}, h("tr", {}, ["Patient", "Name", "Date", "Description", "Images", "Status"].map((name) => h("th", { scope: "col" }, name)))), this.body), this.empty),
-      h("div", { class: "drop", "aria-hidden": "true" }, icon("upload"), "Drop DICOM files or a zip"));
+      h(
+        "div",
+        { class: "list-scroll" },
+        h(
+          "table",
+          { class: "exams" },
+          h(
+            "thead",
+            {},
+            h(
+              "tr",
+              {},
+              ["Patient", "Name", "Date", "Description", "Images", "Status"].map((name) => h("th", { scope: "col" }, name)),
+            ),
+          ),
+          this.body,
+        ),
+        this.empty,
+      ),
+      h("div", { class: "drop", "aria-hidden": "true" }, icon("upload"), "Drop DICOM files or a zip"),
+    );
     this.listen();
   }
 
   listen() {
     const over = (/** @type {boolean} */ on) => this.element.classList.toggle("dropping", on);
-    this.element.addEventListener("dragover", (/** @type {DragEvent} */ event) => { event.preventDefault(); over(true); });
-    this.element.addEventListener("dragleave", (/** @type {DragEvent} */ event) => { if (!this.element.contains(/** @type {Node} */ (event.relatedTarget))) over(false); });
-    this.element.addEventListener("drop", (/** @type {DragEvent} */ event) => { event.preventDefault(); over(false); this.upload(event.dataTransfer?.files); });
-    this.interval = setInterval(() => { if (!document.hidden) this.load(); }, REFRESH_MS);
+    this.element.addEventListener("dragover", (/** @type {DragEvent} */ event) => {
+      event.preventDefault();
+      over(true);
+    });
+    this.element.addEventListener("dragleave", (/** @type {DragEvent} */ event) => {
+      if (!this.element.contains(/** @type {Node} */ (event.relatedTarget))) over(false);
+    });
+    this.element.addEventListener("drop", (/** @type {DragEvent} */ event) => {
+      event.preventDefault();
+      over(false);
+      this.upload(event.dataTransfer?.files);
+    });
+    this.interval = setInterval(() => {
+      if (!document.hidden) this.load();
+    }, REFRESH_MS);
   }
 
   close() {
@@ -61,76 +131,54 @@ export class Worklist {
   /** @param {import("./api.js").ExamRow[]} exams */
   fill(exams) {
     const focused = /** @type {HTMLElement|null} */ (document.activeElement)?.dataset?.exam;
-    this.body.replaceChildren(...exams.map((exam) => h("tr", { onclick: () => this.open(exam.id) },
-      h("th", { scope: "row" }, h("a", { href: `#/exam/${exam.id}`, dataset: { exam: exam.id }, onclick: (/** @type {Event} */ event) => event.stopPropagation() }, exam.patient_id || "no patient ID")),
-      h("td", {}, exam.patient_name ?? ""), h("td", { class: "figures" }, exam.date), h("td", {}, exam.description), h("td", { class: "figures" }, exam.images),
-      h("td", {}, h("span", { class: `status ${exam.status}` }, exam.status)))));
+    this.body.replaceChildren(
+      ...exams.map((exam) =>
+        h(
+          "tr",
+          { onclick: () => this.open(exam.id) },
+          h(
+            "th",
+            { scope: "row" },
+            h(
+              "a",
+              {
+                href: `#/exam/${exam.id}`,
+                dataset: { exam: exam.id },
+                onclick: (/** @type {Event} */ event) => event.stopPropagation(),
+              },
+              exam.patient_id || "no patient ID",
+            ),
+          ),
+          h("td", {}, exam.patient_name ?? ""),
+          h("td", { class: "figures" }, exam.date),
+          h("td", {}, exam.description),
+          h("td", { class: "figures" }, exam.images),
+          h("td", {}, h("span", { class: `status ${exam.status}` }, exam.status)),
+        ),
+      ),
+    );
     this.empty.hidden = exams.length > 0;
-    this.empty.textContent = this.search.value || this.status ? "No exam fits." : "No exams yet. Drop DICOM files here, or press U.";
+    this.empty.textContent =
+      this.search.value || this.status ? "No exam fits." : "No exams yet. Drop DICOM files here, or press U.";
     if (focused) this.body.querySelector(`[data-exam="${CSS.escape(focused)}"]`)?.focus();
   }
 
   /** Move the focus along the list. @param {1|-1} step */
   step(step) {
-    const links = [...this.body.querySelectorAll("a")], at = links.indexOf(/** @type {any} */ (document.activeElement));
+    const links = [...this.body.querySelectorAll("a")],
+      at = links.indexOf(/** @type {any} */ (document.activeElement));
     links[at < 0 ? (step > 0 ? 0 : links.length - 1) : Math.min(links.length - 1, Math.max(0, at + step))]?.focus();
   }
 
   /** @param {FileList|null|undefined} files */
   async upload(files) {
     if (!files?.length) return;
-    const bar = h("progress", { max: 1, value: 0, "aria-label": "Upload" }), list = h("ul");
-    const title = h("p", {}, `${files.length} ${files.length === 1 ? "file" : "files"} on the way`);
-    this.report.hidden = false;
-    this.report.replaceChildren(h("header", {}, title, h("button", { type: "button", class: "quiet", onclick: () => { this.report.hidden = true; } }, "Close")), bar, list);
-    try {
-      const results = await api.upload([...files], (share) => { bar.value = share; if (share === 1) title.textContent = "Reading the files"; });
-      const taken = results.filter((result) => result.accepted).length;
-      title.textContent = `${taken} of ${results.length} images taken in`;
-      list.replaceChildren(...results.filter((result) => !result.accepted).map((result) => h("li", {}, icon("refused"), h("strong", {}, result.file), " ", result.message || result.code)));
-    } catch (error) {
-      title.textContent = [/** @type {Error} */ (error).message, /** @type {any} */ (error).wayOut].filter(Boolean).join("; ");
-    }
-    bar.remove();
+    await upload([...files], this.report);
     this.picker.value = "";
     this.load();
   }
 
   query() {
-    if (!this.room.pacs) return;
-    const answer = h("div", { "aria-live": "polite" });
-    const field = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ type) => h("label", { class: "field" }, h("span", {}, label), h("input", { name, type, autocomplete: "off" }));
-    const form = h("form", { class: "query", onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); this.ask(form, answer); } },
-      field("patient", "Patient ID", "search"), field("name", "Name", "search"), field("accession", "Accession", "search"), field("date", "Date", "date"), h("button", { type: "submit", class: "primary" }, "Query"));
-    dialog("Query the PACS", [form, answer], { wide: true });
-  }
-
-  /** @param {HTMLFormElement} form @param {HTMLElement} answer */
-  async ask(form, answer) {
-    answer.replaceChildren(h("p", { class: "dim" }, "Asking…"));
-    try {
-      const terms = Object.fromEntries([...new FormData(form)].filter(([, value]) => value).map(([name, value]) => [name, String(value)]));
-      const found = await api.pacsQuery(terms);
-      answer.replaceChildren(found.length ? h("table", { class: "plain" }, h("thead", {}, h("tr", {}, ["Patient", "Name", "Date", "Description", "Images", ""].map((name) => h("th", { scope: "col" }, name)))),
-        h("tbody", {}, found.map((study) => this.foundRow(study)))) : h("p", {}, "The PACS has no such mammogram."));
-    } catch (error) {
-      answer.replaceChildren(h("p", {}, /** @type {Error} */ (error).message));
-    }
-  }
-
-  /** @param {any} study */
-  foundRow(study) {
-    const button = h("button", { type: "button", onclick: async () => {
-      Object.assign(button, { disabled: true, textContent: "Fetching…" });
-      try {
-        await api.pacsFetch(study.study_uid);
-        button.textContent = "Fetched";
-        this.load();
-      } catch (error) {
-        Object.assign(button, { disabled: false, textContent: "Fetch" });
-        announce(/** @type {Error} */ (error).message, "assertive");
-      }
-    } }, "Fetch");
-    return h("tr", {}, h("th", { scope: "row" }, study.patient_id), h("td", {}, study.patient_name ?? ""), h("td", { class: "figures" }, study.date), h("td", {}, study.description ?? ""), h("td", { class: "figures" }, study.images ?? ""), h("td", {}, button));
+    if (this.room.pacs) pacsDialog(() => this.load());
   }
 }
