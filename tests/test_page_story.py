@@ -276,7 +276,7 @@ def test_r_reads_a_square_that_is_still_on_its_way_to_the_server(browser: Browse
         visitor.press("r")
         visitor.page.get_by_text("Place a square first").wait_for(state="attached")
         held = []
-        visitor.page.route("**/annotations", lambda route: held.append(route))
+        visitor.page.route("**/annotations", held.append)
         click(visitor, "R CC", 0.7, 0.5)
         until(lambda: bool(held) or visitor.page.wait_for_timeout(20), seconds=10, what="the square to be sent")
         visitor.press("r")
