@@ -52,6 +52,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.intake
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.reader
+	$(BIN)/python -m benchmarks.page
 
 verify-r: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.verify_r

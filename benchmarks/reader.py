@@ -1,18 +1,19 @@
 """The reading room under load: first sight of an image, one reading, twenty readers at once; a real server process.
 
-    python -m benchmarks.reader STUDY [--readers 20] [--rounds 8] [--every 2]
+    python -m benchmarks.reader [STUDY] [--readers 20] [--rounds 8] [--every 2]
 
-About three minutes on 2 cores, with a finished study of five networks. The server is `microcalc serve`; the readers
-are threads here, each with a session of its own, that ask for a reading every ``--every`` seconds, or as soon as the
-last answer has come if that is later. Goals (2 cores, nothing else running): a reading with all heatmaps in 300 ms at
-the median and 600 ms at the 95th percentile; twenty readers without an error, 95th percentile under 3 s; the pixels of
-a 4,700 x 2,900 image with 16 bits well within the 1.5 s after which it must be seen. What the browser adds, and the
-pace of a drag of the window, is measured in `page_part`.
+About four minutes on 2 cores. Without a study a study-like folder of the paper's input sizes is made for the time of
+the run, as in `benchmarks.reading`. The server is `microcalc serve`; the readers are threads here, each with a session
+of its own, that ask for a reading every ``--every`` seconds, or as soon as the last answer has come if that is later.
+Goals (2 cores, nothing else running): a reading with all heatmaps in 300 ms at the median and 600 ms at the 95th
+percentile; twenty readers without an error, 95th percentile under 3 s; the pixels of a 4,700 x 2,900 image with 16 bits
+well within the 1.5 s after which it must be seen. What the browser adds, and the pace of a drag of the window, is
+measured by `benchmarks.page`.
 """
 
 import argparse
 import hashlib
-import http.cookiejar
+import http.client
 import json
 import os
 import re
@@ -22,7 +23,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +34,7 @@ from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from benchmarks.reading import study_folder
 from microcalc.reader.people import Role, add_account, open_session
 from microcalc.reader.room import open_store
 from microcalc.reader.settings import Settings
@@ -45,24 +46,25 @@ _URL = re.compile(r"(http://127\.0\.0\.1:\d+)/api/token\?token=\S+")
 
 @dataclass
 class Browser:
-    """A session with the server; urllib, so that the client costs the two cores little."""
+    """A session with the server on one connection, as a browser keeps it, that costs the two cores little."""
 
     base: str
     cookie: str
     csrf: str = ""
 
     def __post_init__(self) -> None:
-        self._open = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
-        )
+        self._connection = http.client.HTTPConnection(self.base.removeprefix("http://"), timeout=120)
         self.csrf = json.loads(self.ask("GET", "/api/me"))["csrf"]
 
     def ask(self, method: str, path: str, body: bytes | None = None, kind: str = "application/json") -> bytes:
         """Body of an answer; an error status raises."""
         headers = {"Cookie": self.cookie, "X-CSRF": self.csrf, "Content-Type": kind, "Accept-Encoding": "gzip"}
-        request = urllib.request.Request(self.base + path, data=body, headers=headers, method=method)
-        with self._open.open(request, timeout=120) as answer:
-            return bytes(answer.read())
+        self._connection.request(method, path, body=body, headers=headers)
+        answer = self._connection.getresponse()
+        content = answer.read()
+        if answer.status >= 400:
+            raise OSError(f"{method} {path}: {answer.status} {content[:200]!r}")
+        return content
 
     def upload(self, content: bytes) -> str:
         """Id of a new image."""
@@ -83,22 +85,21 @@ class Browser:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="The reading room under load.")
-    parser.add_argument("study", type=Path)
+    parser.add_argument("study", type=Path, nargs="?", help="finished; default: a study-like folder of paper size")
     parser.add_argument("--readers", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--every", type=float, default=2.0, help="seconds between two readings of a reader")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, load before {os.getloadavg()[0]:.1f}")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, study_folder(options.study) as study:
         data = Path(folder) / "room"
-        server, base = start(options.study, data)
+        server, base = start(study, data)
         try:
             store = open_store(Settings(study=None, data=data))
             browsers = [Browser(base, cookie(store, f"reader{n}")) for n in range(options.readers)]
             image = first_sight(browsers[0], data)
             one_reader(browsers[0], image)
             many_readers(browsers, image, rounds=options.rounds, every=options.every)
-            page_part(base)
             store.close()
         finally:
             server.terminate()
@@ -162,9 +163,7 @@ def one_reader(browser: Browser, image: str) -> None:
 
     def click() -> None:
         reading = browser.read(mark)
-        networks = reading["networks"]
-        for network in [*(networks if isinstance(networks, dict) else ()), "ensemble"]:
-            browser.ask("GET", f"/api/readings/{reading['id']}/heatmap/{network}")
+        browser.ask("GET", f"/api/readings/{reading['id']}/heatmaps")
 
     times = timed(click, repetitions=30, warm_up=3)
     print(f"one reader, probabilities and heatmaps: {words(times)}")
@@ -197,15 +196,6 @@ def many_readers(browsers: Sequence[Browser], image: str, *, rounds: int, every:
     print(f"{len(browsers)} readers, each every {every:g} s: {words([t for times in each for t in times])}")
     rate = f"{count / seconds:.1f} readings a second"
     print(f"  {len(errors)} errors; {rate}; medians of the readers {fastest:.2f} to {slowest:.2f} s")
-
-
-def page_part(base: str) -> None:
-    """What the browser adds: first paint after the click, and the pace of a drag of the window."""
-    print(
-        f"page at {base}: see benchmarks/page.py"
-        if Path(__file__).with_name("page.py").exists()
-        else "page: not measured"
-    )
 
 
 def timed(

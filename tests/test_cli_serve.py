@@ -1,12 +1,15 @@
 """`microcalc serve` and its accounts: what is refused before anybody could get in, and what is printed."""
 
+import asyncio
 import re
+import socket
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from microcalc.cli import app
+from microcalc.cli.serve import _listen
 from microcalc.errors import InputError, MicrocalcError, ProtocolError, StudyError
 from microcalc.reader import audit
 from microcalc.reader.store import Store, sqlite_url
@@ -94,3 +97,23 @@ def test_the_help_says_what_it_is_for(data: Path):
     assert "Research use only" in " ".join(said.split())
     for command in ("run", "accounts", "audit"):
         assert command in said
+
+
+def test_small_answers_on_an_open_connection_do_not_wait_for_acknowledgements():
+    async def delay_is_off() -> bool:
+        found = asyncio.get_running_loop().create_future()
+
+        async def visited(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            found.set_result(bool(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+            writer.close()
+
+        listening = _listen("127.0.0.1", 0)
+        async with await asyncio.start_server(visited, sock=listening):
+            _, writer = await asyncio.open_connection(*listening.getsockname())
+            try:
+                return await found
+            finally:
+                writer.close()
+
+    assert asyncio.run(delay_is_off())

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import Route
 
 from microcalc import RESEARCH_USE
 from microcalc.reader.people import Role, add_account
@@ -275,8 +276,12 @@ def test_r_reads_a_square_that_is_still_on_its_way_to_the_server(browser: Browse
         visitor.open_exam("P1")
         visitor.press("r")
         visitor.page.get_by_text("Place a square first").wait_for(state="attached")
-        held = []
-        visitor.page.route("**/annotations", held.append)
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        visitor.page.route("**/annotations", hold)
         click(visitor, "R CC", 0.7, 0.5)
         until(lambda: bool(held) or visitor.page.wait_for_timeout(20), seconds=10, what="the square to be sent")
         visitor.press("r")

@@ -14,7 +14,7 @@ pytest_plugins = ("reader_room_fixtures",)
 LOOKS = (
     "/api/me", "/api/study", "/api/exams", "/api/exams/x", "/api/images/x/pixels", "/api/images/x/thumbnail",
     "/api/exams/x/annotations", "/api/annotations/x/history", "/api/exams/x/agreement", "/api/agreement",
-    "/api/readings/x", "/api/readings/x/heatmap/ensemble", "/api/audit", "/api/accounts",
+    "/api/readings/x", "/api/readings/x/heatmap/ensemble", "/api/readings/x/heatmaps", "/api/audit", "/api/accounts",
 )  # fmt: skip
 CHANGES = (
     ("POST", "/api/logout"), ("POST", "/api/uploads"), ("POST", "/api/images/x/annotations"),

@@ -53,6 +53,19 @@ def test_a_heatmap_comes_as_bytes_row_by_row(guest: Guest):
     assert guest.http.get(f"/api/readings/{reading['id']}/heatmap/vgg").status_code == 404
 
 
+def test_all_heatmaps_of_a_reading_come_at_once(guest: Guest):
+    reading = guest.post(f"/api/annotations/{guest.mark(guest.image())['id']}/reading", {})
+    path = f"/api/readings/{reading['id']}"
+    answer = guest.http.get(f"{path}/heatmaps")
+    names = answer.headers["X-Names"].split(",")
+    assert sorted(names) == sorted([*reading["networks"], "ensemble"])
+    each = np.frombuffer(answer.content, np.uint8).reshape(len(names), 512 * 512)
+    for name, heat in zip(names, each, strict=True):
+        assert guest.http.get(f"{path}/heatmap/{name}").content == heat.tobytes()
+    known = {"If-None-Match": answer.headers["ETag"]}
+    assert guest.http.get(f"{path}/heatmaps", headers=known).status_code == 304
+
+
 def test_a_reading_is_explained_at_another_prevalence(guest: Guest, rooms: Rooms, networks: StandIn):
     reading = guest.post(f"/api/annotations/{guest.mark(guest.image())['id']}/reading", {"prevalence": 0.2})
     path = f"/api/readings/{reading['id']}"
@@ -87,6 +100,7 @@ def test_others_cannot_see_a_reading_that_would_unblind_them(rooms: Rooms):
     reading = anna.post(f"/api/annotations/{mark['id']}/reading", {})
     assert berta.http.get(f"/api/readings/{reading['id']}").status_code == 404
     assert berta.http.get(f"/api/readings/{reading['id']}/heatmap/ensemble").status_code == 404
+    assert berta.http.get(f"/api/readings/{reading['id']}/heatmaps").status_code == 404
     assert berta.http.post(f"/api/annotations/{mark['id']}/reading", json={}).status_code == 404
 
 

@@ -31,15 +31,19 @@ def write_heat(path: Path, heatmaps: Mapping[str, NDArray[np.float32]]) -> None:
                 np.lib.format.write_array(file, numbers, allow_pickle=False)
 
 
-def open_heat(path: Path) -> dict[str, Heat]:
+def open_heat(path: Path, only: str | None = None) -> dict[str, Heat]:
     """Heatmaps of a reading, by network, and ``ensemble``.
+
+    Args:
+        path: file of the reading.
+        only: the one that is wanted; nothing comes back where the reading has none of that name.
 
     Raises:
         MicrocalcError: the file is missing.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files if only in (None, name)}
     except FileNotFoundError as error:
         raise MicrocalcError(
             f"{path}: the heatmaps of a reading must be in the data folder; they are not. Bring them back from a "
@@ -47,7 +51,7 @@ def open_heat(path: Path) -> dict[str, Heat]:
         ) from error
 
 
-def packed_heat(heatmap: Heat) -> bytes:
-    """Bytes of a heatmap, row by row, as gzip."""
+def packed_heat(content: bytes) -> bytes:
+    """Bytes of heatmaps, row by row, as gzip."""
     packer = zlib.compressobj(FASTEST, zlib.DEFLATED, GZIP_WINDOW)
-    return packer.compress(heatmap.tobytes()) + packer.flush()
+    return packer.compress(content) + packer.flush()

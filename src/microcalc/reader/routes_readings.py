@@ -11,7 +11,7 @@ from microcalc.errors import StudyError
 from microcalc.reader.doors import Changer, InRoom, Looker
 from microcalc.reader.fair_queue import TooManyWaitingError
 from microcalc.reader.forms import ReadForm
-from microcalc.reader.heat import open_heat, packed_heat
+from microcalc.reader.heat import Heat, open_heat, packed_heat
 from microcalc.reader.marks import mark_of
 from microcalc.reader.models import Reading
 from microcalc.reader.people import Person
@@ -76,18 +76,36 @@ def reading(reading_id: str, person: Looker, room: InRoom, prevalence: Prevalenc
 def heatmap(reading_id: str, network: str, request: Request, person: Looker, room: InRoom) -> Response:
     """Heatmap of a network or of the ensemble, (512, 512) uint8 row by row, gzip-encoded."""
     reading_of(room, reading_id, person)
-    tag = f'"{reading_id}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
-    found = open_heat(room.vault.heatmaps_path(reading_id)).get(network)
-    if found is None:
+    found = None if _known(reading_id, request) else open_heat(room.vault.heatmaps_path(reading_id), network)
+    if found is not None and network not in found:
         raise Problem(404, "there is no heatmap of that network", "see the reading's networks")
-    headers |= {"X-Rows": str(found.shape[0]), "X-Columns": str(found.shape[1])}
-    if "gzip" not in request.headers.get("accept-encoding", ""):
-        return Response(found.tobytes(), media_type="application/octet-stream", headers=headers)
-    headers["Content-Encoding"] = "gzip"
-    return Response(packed_heat(found), media_type="application/octet-stream", headers=headers)
+    return _heat_answer(reading_id, found, request)
+
+
+@router.get("/readings/{reading_id}/heatmaps")
+def heatmaps(reading_id: str, request: Request, person: Looker, room: InRoom) -> Response:
+    """All heatmaps of a reading, (networks, 512, 512) uint8, gzip-encoded; ``X-Names`` says in what order."""
+    reading_of(room, reading_id, person)
+    found = None if _known(reading_id, request) else open_heat(room.vault.heatmaps_path(reading_id))
+    return _heat_answer(reading_id, found, request)
+
+
+def _known(reading_id: str, request: Request) -> bool:
+    return request.headers.get("if-none-match") == f'"{reading_id}"'
+
+
+def _heat_answer(reading_id: str, found: Mapping[str, Heat] | None, request: Request) -> Response:
+    """Heatmaps one after the other; nothing where the browser has them already."""
+    headers = {"ETag": f'"{reading_id}"', "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+    if found is None:
+        return Response(status_code=304, headers=headers)
+    rows, columns = next(iter(found.values())).shape
+    headers |= {"X-Rows": str(rows), "X-Columns": str(columns), "X-Names": ",".join(found)}
+    content = b"".join(heat.tobytes() for heat in found.values())
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        content = packed_heat(content)
+    return Response(content, media_type="application/octet-stream", headers=headers)
 
 
 def reading_of(room: Room, reading_id: str, person: Person) -> Reading:

@@ -123,9 +123,14 @@ export const api = {
   read: (annotation, prevalence) => json("POST", `annotations/${safe(annotation)}/reading`, { prevalence }),
   /** @param {string} id @param {number} [prevalence] @returns {Promise<Reading>} */
   reading: (id, prevalence) => json("GET", `readings/${safe(id)}${query({ prevalence })}`),
-  /** @param {string} id @param {string} network @returns {Promise<Uint8Array>} (512, 512) */
-  heatmap: async (id, network) =>
-    new Uint8Array(await (await request("GET", `readings/${safe(id)}/heatmap/${safe(network)}`)).arrayBuffer()),
+  /** @param {string} id @returns {Promise<Map<string, Uint8Array>>} (512, 512) of each network and of the ensemble */
+  heatmaps: async (id) => {
+    const answer = await request("GET", `readings/${safe(id)}/heatmaps`);
+    const names = (answer.headers.get("X-Names") ?? "").split(",");
+    const all = new Uint8Array(await answer.arrayBuffer());
+    const size = all.length / names.length;
+    return new Map(names.map((name, index) => [name, all.subarray(index * size, (index + 1) * size)]));
+  },
   /** @param {string} id @returns {Promise<OutboxEntry[]>} */
   send: (id) => json("POST", `readings/${safe(id)}/send`),
   /** @returns {Promise<OutboxEntry[]>} */

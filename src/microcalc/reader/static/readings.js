@@ -24,6 +24,8 @@ export class Readings {
     this.all = new Map();
     /** @type {Set<string>} annotations that are being read */
     this.underWay = new Set();
+    /** @type {Map<string, Map<string, Uint8Array>>} by reading, then by network; empty while they are on their way */
+    this.heat = new Map();
     /** @type {Map<string, HTMLCanvasElement>} by reading and network */
     this.pictures = new Map();
     /** Which heatmap is shown, if any. @type {string|null} */
@@ -66,24 +68,29 @@ export class Readings {
     this.changed();
   }
 
-  /** The heatmap to draw, fetched when it is first asked for. @param {Annotation|null} annotation */
+  /** The heatmap to draw; those of a reading are fetched together when the first is asked for. @param {Annotation|null} annotation */
   picture(annotation) {
     const reading = this.of(annotation);
     if (!reading || !this.network) return null;
     const key = `${reading.id}/${this.network}`;
     const known = this.pictures.get(key);
-    if (!known) this.fetchPicture(reading.id, this.network, key);
-    return known ?? null;
+    if (known) return known;
+    const values = this.heat.get(reading.id);
+    if (!values) this.fetchHeat(reading.id);
+    const found = values?.get(this.network);
+    if (!found) return null;
+    const picture = heatPicture(found);
+    this.pictures.set(key, picture);
+    return picture;
   }
 
-  /** @param {string} id of the reading @param {string} network @param {string} key */
-  async fetchPicture(id, network, key) {
-    const blank = document.createElement("canvas");
-    this.pictures.set(key, blank);
+  /** @param {string} id of the reading */
+  async fetchHeat(id) {
+    this.heat.set(id, new Map());
     try {
-      this.pictures.set(key, heatPicture(await api.heatmap(id, network)));
+      this.heat.set(id, await api.heatmaps(id));
     } catch (error) {
-      this.pictures.delete(key);
+      this.heat.delete(id);
       this.network = null;
       announce(words(error), "assertive");
     }
