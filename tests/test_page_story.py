@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Route
+from playwright.sync_api import APIResponse, Route
 
 from microcalc import RESEARCH_USE
 from microcalc.reader.people import Role, add_account
@@ -287,6 +287,27 @@ def test_r_reads_a_square_that_is_still_on_its_way_to_the_server(browser: Browse
         visitor.press("r")
         held[0].continue_()
         visitor.page.get_by_role("region", name="Reading").wait_for()
+
+
+def test_a_square_placed_while_the_others_are_on_their_way_stays(browser: Browser, room: Room):
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        held.append((route, route.fetch()))
+
+    with visiting(browser, room) as visitor:
+        visitor.by_token().upload(*exam())
+        visitor.page.route("**/exams/*/annotations", hold, times=1)
+        visitor.open_exam("P1")
+        click(visitor, "R CC", 0.7, 0.5)
+        visitor.saved()
+        visitor.page.get_by_role("radio", name="DCIS").check()
+        held[0][0].fulfill(response=held[0][1])
+        visitor.page.wait_for_timeout(300)
+        assert visitor.page.get_by_role("radio", name="DCIS").is_checked()
+        visitor.page.get_by_role("radio", name="4B").check()
+        visitor.saved()
+        assert [(mark["pathology"], mark["birads"]) for mark in marks(visitor)] == [("dcis", "4B")]
 
 
 def test_files_are_dropped_on_the_worklist(browser: Browser, room: Room):

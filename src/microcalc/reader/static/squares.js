@@ -44,11 +44,21 @@ export class Squares {
     this.placing = null;
   }
 
+  /** Those that the server has. One that was placed while they were on their way stays, and what is not saved yet stays as it is. */
   async load() {
-    this.all = await api.annotations(this.exam.id);
-    const chosen = this.chosen?.id;
-    this.chosen = this.all.find((each) => each.id === chosen) ?? null;
+    const before = new Set(this.all.map((each) => each.id));
+    const found = await api.annotations(this.exam.id);
+    const placed = this.all.filter((each) => !before.has(each.id) && !found.some((other) => other.id === each.id));
+    this.all = [...found.map((each) => this.renewed(each)), ...placed];
+    if (this.chosen && !this.all.includes(this.chosen)) this.chosen = null;
     this.told.listed();
+  }
+
+  /** The object that the page has of a square, brought to what the server says. @param {Annotation} found */
+  renewed(found) {
+    const known = this.all.find((each) => each.id === found.id);
+    if (known && (this.savers.get(known.id)?.state ?? "saved") === "saved") Object.assign(known, found);
+    return known ?? found;
   }
 
   /** @param {Annotation} annotation @returns {ImageInfo} */
