@@ -24,6 +24,7 @@ import importlib
 import multiprocessing
 import os
 import platform
+import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -130,7 +131,10 @@ def beside_plain(paths: Sequence[Path], films: Sequence[Path], processes: int) -
 
 
 def in_turn(films: Sequence[Path], turns: int) -> dict[str, FilmTimes]:
-    """Seconds by the clock and by the processor, (turns, films, 2); each way goes first in turn, two turns warm up."""
+    """Seconds by the clock and by the processor, (turns, films, 2), after two turns to warm up.
+
+    The order is drawn anew each time: a way that always followed the one that frees most memory would pay for it.
+    """
     frames = {film: frame_of(film) for film in films}
     ways: dict[str, Callable[[Path], object]] = {
         "codec": lambda film: codec(frames[film]),
@@ -141,10 +145,11 @@ def in_turn(films: Sequence[Path], turns: int) -> dict[str, FilmTimes]:
     }
     names = list(ways)
     times = {name: np.zeros((turns, len(films), 2)) for name in names}
+    draw = random.Random(0)
     for turn in range(-2, turns):
-        first = turn % len(names)
         for i, film in enumerate(films):
-            for name in names[first:] + names[:first]:
+            draw.shuffle(names)
+            for name in names:
                 seconds = timed(lambda name=name, film=film: ways[name](film))  # type: ignore[misc]
                 if turn >= 0:
                     times[name][turn, i] = seconds
