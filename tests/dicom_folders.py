@@ -19,7 +19,14 @@ def film(number: int = 0) -> np.ndarray:
 
 
 def exam(
-    folder: Path, patient: str, day: str, views: Sequence[str] = ("L CC",), *, name: str = "", **elements: Any
+    folder: Path,
+    patient: str,
+    day: str,
+    views: Sequence[str] = ("L CC",),
+    *,
+    name: str = "",
+    stored: np.ndarray | None = None,
+    **elements: Any,
 ) -> list[Path]:
     """Files of one exam.
 
@@ -29,6 +36,7 @@ def exam(
         day: YYYYMMDD.
         views: side and view of each file.
         name: begins the names of the files; default the patient.
+        stored: of all files; default a film of its own for each.
         elements: of DICOM, for all files.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,9 +50,9 @@ def exam(
             "SOPInstanceUID": f"1.2.826.1{unique}", "StudyInstanceUID": f"1.2.826.7{unique}",
             "ImagerPixelSpacing": [0.07, 0.07], "EstimatedRadiographicMagnificationFactor": 1.0,
         }  # fmt: skip
-        stored = film(unique % 1000)
+        pixels = film(unique % 1000) if stored is None else stored
         path = folder / f"{name or patient}_{day}_{number}.dcm"
-        path.write_bytes(to_bytes(dataset(stored, **(own | elements))))
+        path.write_bytes(to_bytes(dataset(pixels, **(own | elements))))
         paths.append(path)
     return paths
 

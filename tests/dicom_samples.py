@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 pytest.importorskip("pydicom", reason="pip install 'microcalc[dicom]'")
 
@@ -30,6 +31,13 @@ def breast(rows: int = 96, cols: int = 64, *, bits: int = 12, signed: bool = Fal
     values = np.round(grey * ((1 << bits) - 1)).astype(np.int64)
     values -= (1 << (bits - 1)) if signed else 0
     return values.astype(f"{'i' if signed else 'u'}{1 if bits <= 8 else 2}")
+
+
+def with_text(stored: np.ndarray, text: str, place: tuple[int, int], *, size: int = 40) -> np.ndarray:
+    """Stored values with letters of full brightness."""
+    picture = Image.fromarray(np.zeros(stored.shape, np.uint8))
+    ImageDraw.Draw(picture).text(place, text, fill=255, font=ImageFont.load_default(size))
+    return np.where(np.asarray(picture) > 128, 4095, stored).astype(stored.dtype)
 
 
 def dataset(stored: np.ndarray | None = None, *, bits: int = 12, **elements: Any) -> Dataset:

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFont
 
-from dicom_samples import breast, dataset, to_bytes
+from dicom_samples import breast, dataset, to_bytes, with_text
 from microcalc.intake.dicom import Mammogram, NoteCode, ReadOptions, read_mammogram
 
 INVERSE = {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"}
@@ -18,13 +17,6 @@ def read(stored, options=None, **elements) -> Mammogram:
 
 def codes(answer) -> set[NoteCode]:
     return {note.code for note in answer.notes}
-
-
-def with_text(stored, text, place, *, size=40):
-    """Stored values with letters of full brightness."""
-    picture = Image.fromarray(np.zeros(stored.shape, np.uint8))
-    ImageDraw.Draw(picture).text(place, text, fill=255, font=ImageFont.load_default(size))
-    return np.where(np.asarray(picture) > 128, 4095, stored).astype(stored.dtype)
 
 
 @pytest.mark.parametrize("shape", [(96, 64), (900, 700)])

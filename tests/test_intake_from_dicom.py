@@ -11,12 +11,13 @@ import pytest
 pytest.importorskip("pydicom", reason="pip install 'microcalc[dicom]'")
 
 from dicom_folders import exam, film, sheet
+from dicom_samples import with_text
 from microcalc.cohort import Cohort, check_cohort, encode_png, read_roi
 from microcalc.cohort.disclosure import privacy_checks
 from microcalc.errors import CohortError, InputError
 from microcalc.intake.column_map import ColumnMap
 from microcalc.intake.crop import Scale
-from microcalc.intake.dicom import Refusal, read_mammogram
+from microcalc.intake.dicom import NoteCode, Refusal, read_mammogram
 from microcalc.intake.from_dicom import DicomSource, from_dicom, plan_from_dicom
 from microcalc.intake.harvest import HarvestSettings
 from microcalc.intake.identifiers import collect_texts
@@ -175,6 +176,16 @@ def test_a_lesion_of_the_other_class_in_the_square_is_remarked_on(folder: Path, 
     assert isinstance(verdicts, list)
     said = [v["message"] for v in verdicts if v["code"] == "two-classes"]
     assert said[0].startswith("3 images: the square also holds a lesion of the other class")
+
+
+@pytest.mark.parametrize(("column", "remarked"), [(100, False), (330, True)])
+def test_text_is_remarked_on_only_where_a_square_shows_it(tmp_path: Path, column: int, remarked: bool):
+    exam(tmp_path / "dicom", "Pat1", "20180305", stored=with_text(film(), "DOE JANE", (400, 40)))
+    mammogram = read_mammogram(tmp_path / "dicom" / "Pat1_20180305_0.dcm")
+    assert any(note.code is NoteCode.BURNED_IN_SUSPECTED and note.places for note in mammogram.notes)
+    row = f"Pat1,2018-03-05,L,CC,270,{column},IDC,upper,North Hospital,4c,no,no"
+    remarks = [v for v in made(tmp_path / "dicom", tmp_path, [row]).record["verdicts"] if v["accepted"]]
+    assert ("burned_in_suspected" in {v["code"] for v in remarks}) is remarked
 
 
 def test_masks_of_png_mark_lesions(folder: Path, tmp_path: Path):

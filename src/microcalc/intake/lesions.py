@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from microcalc.cohort.images import encode_png
 from microcalc.errors import ImageError
 from microcalc.intake.crop import Box, Roi, Scale, cut_lesion
-from microcalc.intake.dicom import VERDICT_MEANING, Facts, Mammogram, ReadOptions, Refusal, Verdict, read_mammogram
+from microcalc.intake.dicom import (
+    VERDICT_MEANING,
+    Facts,
+    Mammogram,
+    NoteCode,
+    ReadOptions,
+    Refusal,
+    Verdict,
+    read_mammogram,
+)
 from microcalc.intake.masks import lesion_box
 from microcalc.intake.workers import in_processes
 
@@ -24,6 +33,11 @@ __all__ = ["CutRoi", "CutSettings", "Lesion", "NotCut", "cut_lesions"]
 
 WORTH_PROCESSES = 24
 """Files below which one process is faster than starting others."""
+
+_IN_SQUARE: Mapping[NoteCode, str] = {
+    NoteCode.BURNED_IN_SUSPECTED: "something in the square looks like text or a marker; look before sharing the cohort"
+}
+"""Notes on parts of a mammogram: of concern to a cohort only where the square, which alone is kept, shows them."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +147,7 @@ def _cut_film(lesions: Sequence[Lesion], settings: CutSettings) -> list[CutRoi |
 
 def _cut(lesion: Lesion, mammogram: Mammogram, settings: CutSettings) -> CutRoi | NotCut:
     facts = mammogram.facts
-    remarks = [(note.code.value, note.message) for note in mammogram.notes]
+    remarks = [(note.code.value, note.message) for note in mammogram.notes if not note.places]
     try:
         code, box = "bad-mask", lesion.box
         if box is None:
@@ -146,7 +160,20 @@ def _cut(lesion: Lesion, mammogram: Mammogram, settings: CutSettings) -> CutRoi 
     except ImageError as error:
         return NotCut(lesion, code, str(error))
     remarks += [("lesion-larger", remark)] if remark else []
+    remarks += [
+        (note.code.value, _IN_SQUARE[note.code])
+        for note in mammogram.notes
+        if note.code in _IN_SQUARE and any(_meets(roi, place) for place in note.places)
+    ]
     return CutRoi(lesion, encode_png(roi.pixels), _columns(roi, facts), facts, tuple(remarks))
+
+
+def _meets(roi: Roi, place: tuple[int, int, int, int]) -> bool:
+    """Whether a part of the mammogram lies in the square, wholly or partly."""
+    half = roi.pixels.shape[0] / 2 * roi.factor
+    top, left, bottom, right = place
+    rows = top < roi.row + half and bottom >= roi.row - half
+    return bool(rows and left < roi.col + half and right >= roi.col - half)
 
 
 def _columns(roi: Roi, facts: Facts) -> dict[str, object]:

@@ -45,10 +45,17 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class Note:
-    """Something a reader must know of a file; ``message`` says it in words."""
+    """Something a reader must know of a file.
+
+    Attributes:
+        code: short name.
+        message: in words.
+        places: first row and column, last row and column of each part of the image that it is about; none: the whole.
+    """
 
     code: NoteCode
     message: str
+    places: tuple[tuple[int, int, int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -214,7 +221,7 @@ def as_record(answer: Mammogram | Refusal | Facts) -> dict[str, object]:
         "message": answer.message if isinstance(answer, Refusal) else "",
         **{name: _plain(value) for name, value in known.items()},
         "view_modifiers": [m.value for m in facts.view_modifiers],
-        "notes": [{"code": n.code.value, "message": n.message} for n in notes],
+        "notes": [_note_record(n) for n in notes],
     }
 
 
@@ -222,6 +229,11 @@ _FACTS_IN_RECORD = (
     "laterality", "view", "view_modifiers", "rows", "columns", "pixel_spacing_mm", "spacing_source", "magnification",
     "photometric", "voi", "manufacturer", "patient_id", "study_uid", "series_uid", "sop_uid",
 )  # fmt: skip
+
+
+def _note_record(note: Note) -> dict[str, object]:
+    places: dict[str, object] = {"places": [list(place) for place in note.places]} if note.places else {}
+    return {"code": note.code.value, "message": note.message, **places}
 
 
 def _plain(value: object) -> object:

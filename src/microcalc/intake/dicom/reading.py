@@ -4,7 +4,7 @@ The parts are called in the order of the data: parse, gather, judge, decode, gre
 file holds, an answer comes back; only a missing pydicom raises.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -49,9 +49,9 @@ class _Reading:
         """The answer where the file is turned down."""
         return Refusal(code, message, self.facts, tuple(self.notes))
 
-    def note(self, code: NoteCode, message: str) -> None:
+    def note(self, code: NoteCode, message: str, places: Sequence[tuple[int, int, int, int]] = ()) -> None:
         """Keep something that a reader must know."""
-        self.notes.append(Note(code, message))
+        self.notes.append(Note(code, message, tuple(places)))
 
 
 Answer = TypeVar("Answer")
@@ -175,8 +175,9 @@ def _checked(reading: _Reading, greys: GreyScale, stored: NDArray[np.integer], b
         places = ", ".join(
             f"rows {top} to {bottom}, columns {left} to {right}" for top, left, bottom, right in texts[:3]
         )
-        words = f"{len(texts)} places outside the breast look like text or markers ({places}); look before sharing"
-        reading.note(NoteCode.BURNED_IN_SUSPECTED, words)
+        many = "1 place outside the breast looks" if len(texts) == 1 else f"{len(texts)} places outside the breast look"
+        words = f"{many} like text or a marker ({places}); look before sharing the image"
+        reading.note(NoteCode.BURNED_IN_SUSPECTED, words, texts)
     return greys
 
 
