@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from microcalc.cohort.evidence import Check, Evidence
 from microcalc.cohort.findings import Finding, count, error, note, some
+from microcalc.cohort.own_words import is_own_prose
 from microcalc.cohort.rows import COLUMNS
 from microcalc.cohort.search import FILE_NAMES, Needles, Passage, WantedText, passages
-from microcalc.cohort.writer import TABLE
+from microcalc.cohort.writer import RECORD, TABLE
 from microcalc.vocabulary import Laterality, View
 
 __all__ = ["Progress", "privacy_checks"]
@@ -76,8 +77,10 @@ def privacy_checks(
     """
 
     def everywhere(evidence: Evidence) -> Iterator[Finding]:
-        yield from _search(evidence, Needles(wanted), progress)
-        yield _what_was_searched(wanted, skipped or {})
+        needles = Needles(wanted)
+        passed_over: set[int] = set()
+        yield from _search(evidence, needles, passed_over, progress)
+        yield _what_was_searched(wanted, skipped or {}, len(passed_over))
 
     return (_ids, _uids, _dates, _columns, everywhere)
 
@@ -146,7 +149,9 @@ def _columns(evidence: Evidence) -> Iterator[Finding]:
 # ---------------------------------------------------------------------------------------------- every byte
 
 
-def _search(evidence: Evidence, needles: Needles, progress: Progress | None) -> Iterator[Finding]:
+def _search(
+    evidence: Evidence, needles: Needles, passed_over: set[int], progress: Progress | None
+) -> Iterator[Finding]:
     places: dict[str, list[str]] = defaultdict(list)
     shown: dict[str, list[str]] = defaultdict(list)
     names = Counter[str]()
@@ -158,7 +163,11 @@ def _search(evidence: Evidence, needles: Needles, progress: Progress | None) -> 
         for code in _patterns_in(passage, evidence):
             places[code].append(passage.place)
         for number in needles.find(passage):
-            shown[needles.wanted[number].origin].append(passage.place)
+            wanted = needles.wanted[number]
+            if passage.place == RECORD and _is_ours(wanted):
+                passed_over.add(number)
+            else:
+                shown[wanted.origin].append(passage.place)
         if progress is not None:
             progress(min(len(names) - 1, total), total)
     told = {f.code for check in (_uids, _dates) for f in check(evidence)}
@@ -168,6 +177,11 @@ def _search(evidence: Evidence, needles: Needles, progress: Progress | None) -> 
         yield error(code, f"{_WHAT[code]}, in {some(dict.fromkeys(where))}")
     for origin, where in sorted(shown.items()):
         yield error("privacy-source", f"{origin} of the source shows through, in {some(dict.fromkeys(where))}")
+
+
+def _is_ours(wanted: WantedText) -> bool:
+    """Whether microcalc writes a text into the record itself; of names only single words are taken for such."""
+    return is_own_prose(wanted.text) and not (wanted.is_name and len(wanted.text.split()) > 1)
 
 
 def _patterns_in(passage: Passage, evidence: Evidence) -> Iterator[str]:
@@ -219,7 +233,7 @@ def _is_own_uid(uid: bytes) -> bool:
     return number.version == 8 and number.variant == uuid.RFC_4122
 
 
-def _what_was_searched(wanted: Sequence[WantedText], skipped: Mapping[str, int]) -> Finding:
+def _what_was_searched(wanted: Sequence[WantedText], skipped: Mapping[str, int], passed_over: int) -> Finding:
     if not wanted and not skipped:
         return note(
             "privacy-no-source",
@@ -227,6 +241,8 @@ def _what_was_searched(wanted: Sequence[WantedText], skipped: Mapping[str, int])
             "needed) to look for each of its texts in every byte of the cohort",
         )
     left = "".join(f"; {count} not looked for: {reason}" for reason, count in sorted(skipped.items()))
+    if passed_over:
+        left += f"; {passed_over} passed over in {RECORD}: words that microcalc itself writes there"
     return note(
         "privacy-searched",
         f"{len(wanted)} texts of the source were looked for in every byte of the cohort, in several spellings and "

@@ -61,6 +61,9 @@ CARRIED_ELEMENTS = frozenset(
 )
 """Elements whose values stand in a cohort on purpose, or are the technique of every image of a device."""
 
+_DEVICE = frozenset((0x00080070, 0x00081090))
+"""Manufacturer and model: texts that a spreadsheet and private elements repeat."""
+
 _CODES = frozenset((0x00080100, 0x00080102, 0x00080104))
 """Value, scheme and meaning of a coded term."""
 
@@ -152,7 +155,7 @@ def collect_texts(sources: Sequence[Path]) -> SourceTexts:
         for path in sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]:
             inside = path.relative_to(source.parent if source.is_dir() else path.parent)
             collector.add_file(path, inside)
-    return SourceTexts(tuple(collector.wanted.values()), dict(collector.skipped), collector.files)
+    return SourceTexts(collector.result(), dict(collector.skipped), collector.files)
 
 
 class _Collector:
@@ -162,6 +165,7 @@ class _Collector:
         self.wanted: dict[tuple[str, str], WantedText] = {}
         self.skipped: Counter[str] = Counter()
         self.files = 0
+        self._devices: set[str] = set()
 
     def add_file(self, path: Path, inside: Path) -> None:
         """Everything that a file and its name say."""
@@ -176,12 +180,21 @@ class _Collector:
         else:
             self.skipped[_UNREAD] += 1
 
+    def result(self) -> tuple[WantedText, ...]:
+        """What was collected, but for makers and models, which the cohort carries wherever the source says them."""
+        wanted = tuple(text for text in self.wanted.values() if text.text.casefold() not in self._devices)
+        if len(wanted) < len(self.wanted):
+            self.skipped[_CARRIED] += len(self.wanted) - len(wanted)
+        return wanted
+
     def _add_dataset(self, dataset: "Dataset") -> None:
         for preamble in _PRINTABLE.findall(dataset.preamble or b""):
             self._add(preamble.decode("latin-1"), "the preamble of a DICOM file")
         for field in (*_fields(dataset.file_meta), *_fields(dataset)):
             if field.tag in CARRIED_ELEMENTS or (field.coded and field.tag in _CODES):
                 self.skipped[_CARRIED] += 1
+                if field.tag in _DEVICE:
+                    self._devices |= {text.strip().casefold() for text in _texts(field)}
                 continue
             for text in _texts(field):
                 self._add(text, field.name, is_date=field.vr in ("DA", "DT"), is_name=field.vr == "PN")
