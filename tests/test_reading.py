@@ -218,3 +218,9 @@ def test_an_older_study_without_facts_reads_and_says_that_nothing_was_compared(p
 def test_a_runtime_must_be_one_of_those_there_are(planted_alone: Path):
     with pytest.raises(ProtocolError, match="must be one of auto, torch-f32"):
         Reader.open(planted_alone, runtime="tensorrt")
+
+
+def test_a_black_square_gets_a_warning_before_all_others(reader: Reader):
+    reading = reader.read_roi(np.zeros((512, 512), np.uint16))
+    assert reading.warnings[0].code is WarningCode.BLANK
+    assert "100 % of the square is black" in reading.warnings[0].message

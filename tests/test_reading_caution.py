@@ -3,10 +3,11 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from microcalc.intake.dicom import Facts
-from microcalc.reader.caution import Case, case_warnings, score_warnings
+from microcalc.reader.caution import Case, case_warnings, score_warnings, square_warnings
 from microcalc.reader.reading import WarningCode
 from microcalc.study.training_facts import TrainingFacts, facts_of_record
 from microcalc.vocabulary import View
@@ -42,9 +43,10 @@ def test_manufacturers_are_the_same_however_their_legal_form_is_written():
 @pytest.mark.parametrize(
     ("changed", "code", "words"),
     [
-        ({"manufacturer": "Other AG"}, WarningCode.OTHER_DEVICE, "from a Other AG device; the training images are from "
-         "Lightworks, Inc. (90), Raysoft (10)"),
-        ({"view": View.ML}, WarningCode.OTHER_VIEW, "is a ML view; the training images are CC (60), MLO (40)"),
+        ({"manufacturer": "Other AG"}, WarningCode.OTHER_DEVICE, "from a device of Other AG; the training images "
+         "are from Lightworks, Inc. (90), Raysoft (10)"),
+        ({"view": View.ML}, WarningCode.OTHER_VIEW, "the view of the image is ML; the training images are CC "
+         "(60), MLO (40)"),
         ({"magnification": 1.8, "spot_magnification": True}, WarningCode.OTHER_MAGNIFICATION, "is a magnified view; "
          "the training images are all contact views"),
         ({"pixel_spacing_mm": 0.05}, WarningCode.OTHER_SPACING, "0.05 mm wide; those of the training images are 0.065 "
@@ -111,3 +113,18 @@ def test_training_facts_survive_their_record():
     assert facts_of_record({"trained_on": TRAINED.as_record() | {"spacing_mm": [0.065, 0.1]}}) == TRAINED
     for broken in ({}, {"trained_on": None}, {"trained_on": {}}, {"trained_on": {"images": "many"}}):
         assert facts_of_record(broken) is None
+
+
+@pytest.mark.parametrize(("share", "grey"), [(1.0, 0), (0.8, 0), (1.0, 65535), (1.0, 30000)])
+def test_a_square_of_one_grey_shows_nothing(share, grey):
+    square = np.linspace(0, 65535, 512 * 512).astype(np.uint16)
+    square[: round(share * square.size)] = grey
+    (found,) = square_warnings(square.reshape(512, 512))
+    assert found.code is WarningCode.BLANK
+    assert f"{100 * share:.0f} % of the square is" in found.message
+
+
+def test_a_square_at_the_edge_of_the_breast_shows_something():
+    square = np.linspace(0, 65535, 512 * 512).astype(np.uint16)
+    square[: round(0.6 * square.size)] = 0
+    assert square_warnings(square.reshape(512, 512)) == ()

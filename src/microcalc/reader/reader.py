@@ -21,7 +21,7 @@ from microcalc.learn.gradcam import class_maps, heatmaps
 from microcalc.learn.inputs import GREY_MAXIMUM, network_input, prepare, reduced
 from microcalc.learn.networks import head_of, network_spec
 from microcalc.protocol import ENSEMBLE
-from microcalc.reader.caution import Case, case_warnings, score_warnings
+from microcalc.reader.caution import Case, case_warnings, score_warnings, square_warnings
 from microcalc.reader.engine import (
     Engine,
     LoadedNetwork,
@@ -178,6 +178,7 @@ class Reader:
         probabilities, maps = self._pool.submit(self._looked_at, pixels).result()
         score = float(np.mean(list(probabilities.values())))
         warnings = (
+            *square_warnings(pixels),
             *case_warnings(case, self.study.trained),
             *score_warnings(score, self.judgement.seen),
             *self._study_warnings(),

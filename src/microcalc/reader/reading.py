@@ -30,6 +30,7 @@ class WarningCode(StrEnum):
     OTHER_SPACING = "other_spacing"
     OTHER_DETECTOR = "other_detector"
     NOT_COMPARED = "not_compared"
+    BLANK = "blank"
     PADDED = "padded"
     SCORE_OUTSIDE = "score_outside"
     NO_CUTOFF = "no_cutoff"
