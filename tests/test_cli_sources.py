@@ -133,6 +133,18 @@ def test_columns_shows_its_guesses_and_writes_a_map_once(tmp_path: Path):
     )
 
 
+def test_a_sheet_that_tells_too_little_gives_a_map_to_be_finished(tmp_path: Path):
+    table = sheet(tmp_path / "r.csv", "patient id,mammo,pathology", "1,2018-01-01,ADH")
+    result = run("columns", table, "--out", tmp_path / "map.yaml")
+    assert result.exit_code == 0, result.exception
+    assert "missing: rows must name their mammogram" in result.output
+    assert f"next: fill in what is missing in {tmp_path / 'map.yaml'}" in result.output
+    assert "patient_id: patient id" in (tmp_path / "map.yaml").read_text("utf-8")
+    assert "rows must name their mammogram" in str(
+        error_of(run("from-dicom", tmp_path, "--labels", table, "--columns", tmp_path / "map.yaml", "--dry-run"))
+    )
+
+
 def test_columns_says_when_nothing_tells_where_lesions_lie(tmp_path: Path):
     table = sheet(tmp_path / "r.csv", "patient id,exam date,pathology", "1,2018-01-01,ADH")
     assert "missing: no column says where the lesion lies" in run("columns", table).output

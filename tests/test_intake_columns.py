@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from microcalc.errors import ProtocolError, TableError
-from microcalc.intake.column_guess import SURE, guess_columns, map_of_guesses
+from microcalc.intake.column_guess import SURE, draft_of_guesses, guess_columns, map_of_guesses
 from microcalc.intake.column_map import ColumnMap, RuleColumn, column_map_yaml, read_column_map
 
 
@@ -34,6 +34,22 @@ def test_korean_headers_are_recognised():
         "등록번호": "patient_id", "검사일자": "exam_date", "좌우": "laterality", "조직검사결과": "pathology",
         "보형물": "implant",
     }  # fmt: skip
+
+
+def test_german_headers_are_recognised():
+    assert guessed(**{
+        "Pat.-Nr.": ["421"], "Untersuchungsdatum": ["2018-03-05"], "Zugangsnr.": ["A1"], "Seite": ["links"],
+        "Pos. X (Pixel)": ["7"], "Histologie": ["DCIS"], "Tastbefund": ["nein"], "Vor-OP": ["ja"],
+    }) == {
+        "Pat.-Nr.": "patient_id", "Untersuchungsdatum": "exam_date", "Zugangsnr.": "accession_number",
+        "Seite": "laterality", "Pos. X (Pixel)": "roi_col", "Histologie": "pathology", "Tastbefund": "symptoms",
+        "Vor-OP": "operation",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("header", ["Birth date", "Geb.-Datum", "Biopsy Date", "Patient name", "Patient age", "Seitr"])
+def test_a_header_that_means_something_else_is_left_aside(header: str):
+    assert guessed(**{header: ["1950-01-02"]}) == {}
 
 
 def test_misspelled_headers_are_recognised_with_less_confidence():
@@ -98,6 +114,20 @@ def test_the_proposed_map_of_a_usable_sheet_can_be_used():
 def test_a_sheet_that_names_no_mammogram_gives_no_map():
     with pytest.raises(TableError, match="rows must name their mammogram"):
         map_of_guesses(guess_columns(pd.DataFrame({"pathology": ["ADH"]})), source="results.xlsx")
+
+
+def test_a_draft_says_what_is_missing_and_keeps_what_is_unsure():
+    table = pd.DataFrame({"MRN": ["1"], "breast side noted": ["up"], "pathology": ["ADH"], "Remark": ["x"]})
+    text, missing = draft_of_guesses(guess_columns(table), comment="look")
+    assert [reason[:29] for reason in missing] == ["rows must name their mammogra"]
+    for line in (
+        "# look",
+        "  patient_id: MRN",
+        "#   laterality: breast side noted",
+        "# other columns: Remark",
+    ):
+        assert line in text
+    assert "# MISSING: rows must name their mammogram: map sop_uid" in text
 
 
 @pytest.mark.parametrize(

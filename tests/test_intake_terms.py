@@ -120,6 +120,7 @@ def test_yes_and_no(text: str, meaning: bool | None):
         ("2018. 3. 5.", "2018-03-05"),
         ("2018/03/05", "2018-03-05"), ("2018-03-05 00:00:00", "2018-03-05"), ("2018년 3월 5일", "2018-03-05"),
         ("2018-03-05T10:20:30", "2018-03-05"), ("", ""), ("5/3/2018", None), ("2018-02-30", None),
+        ("5.3.2018", "2018-03-05"), ("05. 03. 2018", "2018-03-05"), ("31.02.2018", None), ("05.03.18", None),
         ("March 2018", None),
         ("18-03-05", None), ("2018-03/05", None),
     ],
@@ -147,3 +148,11 @@ def test_texts_are_compared_regardless_of_case_width_and_punctuation():
     assert plain("  Patient–ID (Ｎｏ.) ") == "patient id no"
     assert is_empty("N/A")
     assert not is_empty("0")
+
+
+def test_german_is_read():
+    found = [read_truth(text) for text in ("invasives Mammakarzinom NST", "Fibroadenom mit Mikrokalk", "DCIS und ADH")]
+    assert [truth and truth.pathology for truth in found] == ["invasive", "benign", "dcis"]
+    assert [read_laterality(text) for text in ("links", "Re.")] == ["L", "R"]
+    assert [read_yes_no(text) for text in ("ja", "Nein", "vielleicht")] == [True, False, None]
+    assert [read_birads(text) for text in ("IVa", "BI-RADS V", "iii", "IIII")] == ["4A", "5", "3", None]

@@ -14,8 +14,8 @@ from microcalc.cli.meter import meter
 from microcalc.cohort.storage import write_atomically
 from microcalc.cohort.table import Cohort
 from microcalc.errors import InputError, ProtocolError
-from microcalc.intake.column_fields import FIELDS
-from microcalc.intake.column_guess import SURE, Guess, guess_columns, map_of_guesses
+from microcalc.intake.column_fields import FIELDS, PLACE_FIELDS
+from microcalc.intake.column_guess import SURE, Guess, draft_of_guesses, guess_columns, map_of_guesses
 from microcalc.intake.column_map import ColumnMap, column_map_yaml, read_column_map
 from microcalc.intake.crop import Scale
 from microcalc.intake.dicom import ReadOptions
@@ -51,17 +51,19 @@ def columns(
         raise InputError(f"{out}: a map must be a new file, since you may have mended this one; name another")
     guesses = guess_columns(read_sheet(spreadsheet, sheet=sheet))
     _show_guesses(guesses)
-    proposed = map_of_guesses(guesses, source=str(spreadsheet))
-    _show_gaps(proposed)
-    text = column_map_yaml(proposed, comment=_map_comment(spreadsheet))
+    text, missing = draft_of_guesses(guesses, comment=_map_comment(spreadsheet))
+    for reason in missing:
+        typer.echo(typer.style("missing", fg="yellow") + f": {reason}")
+    _show_gaps({guess.field for guess in guesses if guess.confidence >= SURE})
     if out is None:
         typer.echo(f"\n{text}\nto keep it: microcalc cohort columns {spreadsheet} --out MAP.yaml")
         return
     write_atomically(out, text.encode())
     typer.echo("\nmade:")
     files_made(out)
+    look = f"fill in what is missing in {out}" if missing else f"look at {out}"
     typer.echo(
-        f"next: look at {out}, then microcalc cohort from-dicom FOLDER --labels {spreadsheet} --columns {out} --dry-run"
+        f"next: {look}, then microcalc cohort from-dicom FOLDER --labels {spreadsheet} --columns {out} --dry-run"
     )
 
 
@@ -182,13 +184,13 @@ def _show_guesses(guesses: list[Guess]) -> None:
         typer.echo(f"  {'':{width}}    {' | '.join(guess.examples)[:80]}")
 
 
-def _show_gaps(proposed: ColumnMap) -> None:
-    if not proposed.has_place:
+def _show_gaps(known: set[str]) -> None:
+    if not any(known.issuperset(place) for place in PLACE_FIELDS):
         typer.echo(
             typer.style("missing", fg="yellow") + ": no column says where the lesion lies. Add one: a point "
             "(roi_row, roi_col), a box (box_top, box_left, box_bottom, box_right) or a mask_file"
         )
-    if "patient_id" not in proposed.columns:
+    if "patient_id" not in known:
         typer.echo("note: no column holds the patient; the Patient ID of the images will be taken")
 
 

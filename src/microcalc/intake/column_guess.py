@@ -14,10 +14,10 @@ import pandas as pd
 
 from microcalc.errors import TableError
 from microcalc.intake.column_fields import FIELDS, RULE_FIELDS, FieldKind, one_line
-from microcalc.intake.column_map import ColumnMap, RuleColumn
+from microcalc.intake.column_map import ColumnMap, RuleColumn, column_map_yaml
 from microcalc.intake.terms import is_empty
 
-__all__ = ["Guess", "guess_columns", "map_of_guesses"]
+__all__ = ["Guess", "draft_of_guesses", "guess_columns", "map_of_guesses"]
 
 SURE = 0.75
 """Confidence from which a guess goes into the proposed map."""
@@ -28,6 +28,9 @@ WORTH_TELLING = 0.45
 _ROWS_LOOKED_AT = 500
 _ALIKE = 0.84
 """Likeness of two spellings (difflib's ratio) from which one may be meant for the other."""
+
+_MISSPELLED = 6
+"""Letters of words that may be misspelled; shorter ones are other words (site, side, Seite)."""
 
 _DOUBT = 0.25
 """How much of the confidence is lost where no cell can be read. A header that fits exactly stays sure: its words will
@@ -101,17 +104,48 @@ def map_of_guesses(guesses: Sequence[Guess], *, source: str) -> ColumnMap:
     Raises:
         TableError: rows would not name their mammogram or their label.
     """
-    sure = {g.field: g.header for g in guesses if g.field and g.confidence >= SURE}
-    columns = {field: sure[field] for field in FIELDS if field in sure and field not in RULE_FIELDS}
-    rules = {field: RuleColumn(column=sure[field]) for field in RULE_FIELDS if field in sure}
+    columns, rules = _sure(guesses)
     try:
         return ColumnMap(columns=columns, rules=rules)
     except ValueError as error:
         raise TableError(
             f"{source}: no map can be made of these headers alone: "
             f"{'; '.join(_reasons(error))}. The first line must hold the names of the columns, here "
-            f"{[guess.header for guess in guesses][:8]}; rename them, or write the map by hand (docs/your-images.md)"
+            f"{[guess.header for guess in guesses][:8]}. Let `microcalc cohort columns SPREADSHEET --out MAP.yaml` "
+            "write down what is known, and fill in the rest"
         ) from error
+
+
+def draft_of_guesses(guesses: Sequence[Guess], *, comment: str = "") -> tuple[str, tuple[str, ...]]:
+    """YAML of the map that the sure guesses make, for a person to finish: unsure guesses and gaps stand as comments.
+
+    Args:
+        guesses: of all columns.
+        comment: lines for the head of the file.
+
+    Returns:
+        The text, and what is missing before it can be used (nothing where it can).
+    """
+    columns, rules = _sure(guesses)
+    missing: tuple[str, ...] = ()
+    try:
+        ColumnMap(columns=columns, rules=rules)
+    except ValueError as error:
+        missing = tuple(_reasons(error))
+    text = column_map_yaml(ColumnMap.model_construct(columns=columns, rules=rules), comment=comment)
+    unsure = [f"#   {g.field}: {g.header}" for g in guesses if g.field and g.confidence < SURE]
+    aside = [g.header for g in guesses if not g.field]
+    lines = [f"# MISSING: {reason}" for reason in missing]
+    lines += ["# perhaps (look; take the # away and put it above):", *unsure] if unsure else []
+    lines += [f"# other columns: {', '.join(aside)}"] if aside else []
+    return text + "".join(f"{line}\n" for line in lines), missing
+
+
+def _sure(guesses: Sequence[Guess]) -> tuple[dict[str, str], dict[str, RuleColumn]]:
+    """Columns and rules of the guesses that can be relied on."""
+    sure = {g.field: g.header for g in guesses if g.field and g.confidence >= SURE}
+    columns = {field: sure[field] for field in FIELDS if field in sure and field not in RULE_FIELDS}
+    return columns, {field: RuleColumn(column=sure[field]) for field in RULE_FIELDS if field in sure}
 
 
 def _reasons(error: ValueError) -> Iterable[str]:
@@ -122,6 +156,8 @@ def _reasons(error: ValueError) -> Iterable[str]:
 def _name_fit(header: str, kind: FieldKind) -> float:
     """How well a header fits the best of a field's names."""
     spelled = _spelled(header)
+    if set(kind.foreign) & set(spelled.split()):
+        return 0.0
     fits = (_fit(spelled, _spelled(name)) - _LATER * place for place, name in enumerate(kind.names))
     return max(fits, default=0.0)
 
@@ -136,6 +172,8 @@ def _fit(header: str, name: str) -> float:
         return _INSIDE + 0.2 * len(tight_name) / len(tight_header)
     if not name.isascii() and tight_name in tight_header:  # Korean puts no blanks between parts of a word
         return _INSIDE + 0.2 * len(tight_name) / len(tight_header)
+    if min(len(tight_header), len(tight_name)) < _MISSPELLED:
+        return 0.0
     likeness = difflib.SequenceMatcher(None, tight_header, tight_name).ratio()
     return likeness * 0.9 if likeness >= _ALIKE else 0.0
 

@@ -28,15 +28,17 @@ __all__ = [
     "read_yes_no",
 ]
 
-EMPTY_WORDS = frozenset(
-    {"", "-", "--", ".", "?", "na", "n a", "n/a", "nan", "none", "null", "nil", "unknown", "not known", "미상"}
-)
+EMPTY_WORDS = frozenset((
+    "", "-", "--", ".", "?", "na", "n a", "n/a", "nan", "none", "null", "nil", "unknown", "not known", "unbekannt",
+    "미상",
+))  # fmt: skip
 """Cells that say nothing."""
 
 _NOT_DONE = frozenset(
     {
         "not done", "no biopsy", "not biopsied", "no pathology", "no histopathology", "no histology", "pending",
         "follow up", "followup", "f u", "lost to follow up", "insufficient", "non diagnostic", "nondiagnostic",
+        "keine biopsie", "keine histologie", "nicht biopsiert", "ausstehend",
         "미시행", "조직검사 안함", "추적관찰",
     }
 )  # fmt: skip
@@ -52,12 +54,16 @@ _PATHOLOGY: dict[Pathology, tuple[str, ...]] = {
         "microinvasion", "dcis mi", "dcismi", "mucinous carcinoma", "invasive mucinous carcinoma", "colloid carcinoma",
         "tubular carcinoma", "medullary carcinoma", "metaplastic carcinoma", "invasive micropapillary carcinoma",
         "invasive papillary carcinoma", "invasive cribriform carcinoma", "inflammatory carcinoma",
+        "invasives karzinom", "invasives mammakarzinom", "invasives karzinom nst", "invasives mammakarzinom nst",
+        "invasiv duktales karzinom", "invasives duktales karzinom", "invasiv lobuläres karzinom",
+        "invasives lobuläres karzinom", "muzinöses karzinom", "tubuläres karzinom",
         "침윤성", "침윤성암", "침윤암", "침윤성 유방암", "침윤성 관암", "침윤성 유관암", "침윤성 소엽암", "침윤성 암종",
     ),
     Pathology.DCIS: (
         "dcis", "ductal carcinoma in situ", "ductal carcinoma insitu", "carcinoma in situ", "in situ carcinoma",
         "in situ", "intraductal carcinoma", "comedocarcinoma", "comedo carcinoma", "tis", "ptis", "ptis dcis",
         "non invasive carcinoma", "noninvasive carcinoma", "non invasive cancer", "noninvasive cancer",
+        "duktales carcinoma in situ", "duktales karzinom in situ", "intraduktales karzinom", "in situ karzinom",
         "관상피내암", "유관상피내암", "상피내암", "제자리암", "관내암", "유관 상피내암", "비침윤성", "비침윤성암",
     ),
     Pathology.HIGH_RISK: (
@@ -67,6 +73,8 @@ _PATHOLOGY: dict[Pathology, tuple[str, ...]] = {
         "complex sclerosing lesion", "csl", "papilloma", "intraductal papilloma", "idp", "papillary lesion",
         "papillomatosis", "atypical papilloma", "mucocele like lesion", "mucocele like tumor",
         "columnar cell change with atypia", "columnar cell lesion with atypia",
+        "atypische duktale hyperplasie", "atypische lobuläre hyperplasie", "flache epitheliale atypie",
+        "lobuläre neoplasie", "radiäre narbe", "papillom", "intraduktales papillom",
         "고위험", "고위험 병변", "비정형 관증식", "비정형 유관증식", "비정형 소엽증식", "소엽상피내암", "유두종",
     ),
     Pathology.BENIGN: (
@@ -81,6 +89,10 @@ _PATHOLOGY: dict[Pathology, tuple[str, ...]] = {
         "cch", "ccl", "apocrine metaplasia", "apocrine change", "fibrosis", "stromal fibrosis", "fat necrosis",
         "duct ectasia", "ductal ectasia", "cyst", "cysts", "mastitis", "inflammation", "hamartoma", "lipoma",
         "pash", "pseudoangiomatous stromal hyperplasia", "microcalcification", "microcalcifications",
+        "benigne", "gutartig", "fibroadenom", "mastopathie", "fibrozystische mastopathie", "zystische mastopathie",
+        "fibrozystische veränderungen", "sklerosierende adenose", "adenose", "fettgewebsnekrose", "zyste", "lipom",
+        "einfache duktale hyperplasie", "apokrine metaplasie", "duktektasie", "fibrose", "mikrokalk",
+        "kein malignom", "kein anhalt für malignität",
         "양성", "정상", "섬유낭성변화", "섬유낭종성 변화", "섬유선종", "선증",
     ),
 }  # fmt: skip
@@ -90,6 +102,7 @@ potential (B3 of the European guidelines): high-risk, hence label 0."""
 _TWO_WAY: dict[str, int] = {
     "malignant": MALIGNANT, "malignancy": MALIGNANT, "cancer": MALIGNANT, "carcinoma": MALIGNANT,
     "breast cancer": MALIGNANT, "ca": MALIGNANT, "positive": MALIGNANT, "1": MALIGNANT,
+    "maligne": MALIGNANT, "bösartig": MALIGNANT, "karzinom": MALIGNANT, "mammakarzinom": MALIGNANT,
     "악성": MALIGNANT, "암": MALIGNANT, "유방암": MALIGNANT, "0": BENIGN,
 }  # fmt: skip
 """Words that tell the label but not the pathology."""
@@ -105,18 +118,24 @@ _QUALIFIERS = re.compile(
 )
 """What is said of a finding without changing its class."""
 
-_JOINTS = re.compile(r"\s*(?:[+/&,;]|\bwith\b|\band\b|\bplus\b)\s*")
+_JOINTS = re.compile(r"\s*(?:[+/&,;]|\bwith\b|\band\b|\bplus\b|\bmit\b|\bund\b)\s*")
 
 _SEVERITY = (Pathology.BENIGN, Pathology.HIGH_RISK, Pathology.DCIS, Pathology.INVASIVE)
 
 _SIDES: dict[Laterality, tuple[str, ...]] = {
-    Laterality.LEFT: ("l", "lt", "left", "left breast", "lt breast", "l breast", "좌", "좌측", "왼쪽", "좌유방"),
-    Laterality.RIGHT: ("r", "rt", "right", "right breast", "rt breast", "r breast", "우", "우측", "오른쪽", "우유방"),
-}
+    Laterality.LEFT: (
+        "l", "lt", "left", "left breast", "lt breast", "l breast", "links", "li", "linke brust",
+        "좌", "좌측", "왼쪽", "좌유방",
+    ),
+    Laterality.RIGHT: (
+        "r", "rt", "right", "right breast", "rt breast", "r breast", "rechts", "re", "rechte brust",
+        "우", "우측", "오른쪽", "우유방",
+    ),
+}  # fmt: skip
 
 _VIEWS: dict[View, tuple[str, ...]] = {
-    View.CC: ("craniocaudal", "cranio caudal"),
-    View.MLO: ("mediolateral oblique", "medio lateral oblique", "oblique"),
+    View.CC: ("craniocaudal", "cranio caudal", "kraniokaudal"),
+    View.MLO: ("mediolateral oblique", "medio lateral oblique", "oblique", "schräg"),
     View.ML: ("mediolateral", "medio lateral", "true lateral"),
     View.LM: ("lateromedial", "latero medial"),
     View.LMO: ("lateromedial oblique", "latero medial oblique"),
@@ -131,32 +150,27 @@ _VIEWS: dict[View, tuple[str, ...]] = {
 _VIEW_EXTRAS = re.compile(r"\b(?:view|projection|magnification|magnified|mag|spot|compression|m|s)\b")
 _SIDE_PREFIX = re.compile(r"^(?:left|right|lt|rt|l|r)\s*")
 
-_YES = ("yes", "y", "true", "t", "1", "present", "positive", "pos", "+", "예", "네", "유", "있음", "있다")
+_YES = (
+    "yes", "y", "true", "t", "1", "present", "positive", "pos", "+", "ja", "j", "vorhanden", "예", "네", "유", "있음",
+    "있다",
+)  # fmt: skip
 _NO = (
-    "no",
-    "n",
-    "false",
-    "f",
-    "0",
-    "absent",
-    "negative",
-    "neg",
-    "-",
-    "none",
-    "",
-    "아니오",
-    "아니요",
-    "무",
-    "없음",
-    "없다",
-)
+    "no", "n", "false", "f", "0", "absent", "negative", "neg", "-", "none", "nein", "keine", "",
+    "아니오", "아니요", "무",
+    "없음", "없다",
+)  # fmt: skip
 
-_BIRADS = re.compile(r"(?:(?:acr\s*)?bi\s*-?\s*rads|category|cat|c|b)?[\s.:#_-]*([0-6](?:\.0)?|4[\s.-]*[abc])", re.I)
+_BIRADS = re.compile(
+    r"(?:(?:acr\s*)?bi\s*-?\s*rads|category|cat|c|b)?[\s.:#_-]*([0-6](?:\.0)?|(?:4|iv)[\s.-]*[abc]|i{1,3}|iv|vi?)", re.I
+)
+_ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5", "VI": "6"}
 
 _DAY = re.compile(
     r"(?P<y>(?:19|20)\d\d)(?:(?P<sep>[-./\s])\s*(?P<m>\d{1,2})(?P=sep)\s*(?P<d>\d{1,2})\.?|(?P<m2>\d\d)(?P<d2>\d\d)"
     r"|년\s*(?P<m3>\d{1,2})월\s*(?P<d3>\d{1,2})일)(?:[T\s]\d\d:\d\d.*)?"
 )
+_DAY_FIRST = re.compile(r"(\d{1,2})\.\s*(\d{1,2})\.\s*((?:19|20)\d\d)")
+"""With points and the year last, the day comes first wherever people write so."""
 
 _MORPHOLOGY: dict[CalcMorphology, tuple[str, ...]] = {
     CalcMorphology.ROUND: ("round and regular", "round or oval"),
@@ -243,13 +257,16 @@ def read_truth(text: str) -> Truth | None:
 def read_birads(text: str) -> str | None:
     """Assessment category, 0 to 6 with 4A, 4B, 4C; "" of an empty cell.
 
-    >>> read_birads("BI-RADS 4b"), read_birads("c4a"), read_birads("benign")
+    >>> read_birads("BI-RADS 4b"), read_birads("BI-RADS IVa"), read_birads("benign")
     ('4B', '4A', None)
     """
     if is_empty(text):
         return ""
     match = _BIRADS.fullmatch(unicodedata.normalize("NFKC", text).strip())
-    return re.sub(r"[\s.-]|\.0$", "", match[1].removesuffix(".0")).upper() if match else None
+    if match is None:
+        return None
+    category = re.sub(r"[\s.-]", "", match[1].removesuffix(".0")).upper()
+    return re.sub("^[IV]+", lambda roman: _ROMAN[roman[0]], category)
 
 
 @lru_cache(_CACHED)
@@ -281,13 +298,16 @@ def read_yes_no(text: str) -> bool | None:
 
 @lru_cache(_CACHED)
 def read_day(text: str) -> str | None:
-    """A day as YYYY-MM-DD, from forms that begin with the year; "" of an empty cell.
+    """A day as YYYY-MM-DD, from forms that begin with the year and from 5.3.2018; "" of an empty cell.
 
     5/3/2018 is the 5th of March here and the 3rd of May there, so it is not read.
     """
     if is_empty(text):
         return ""
-    match = _DAY.fullmatch(unicodedata.normalize("NFKC", text).strip())
+    text = unicodedata.normalize("NFKC", text).strip()
+    if match := _DAY_FIRST.fullmatch(text):
+        text = f"{match[3]}-{match[2]}-{match[1]}"
+    match = _DAY.fullmatch(text)
     if match is None:
         return None
     year, *rest = (match[name] or "" for name in ("y", "m", "d", "m2", "d2", "m3", "d3"))
