@@ -6,12 +6,15 @@ import socket
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from microcalc.cli import app
 from microcalc.cli.serve import _listen
+from microcalc.cli.serve import app as serve_app
 from microcalc.errors import InputError, MicrocalcError, ProtocolError, StudyError
 from microcalc.reader import audit
+from microcalc.reader.engine import RUNTIMES
 from microcalc.reader.store import Store, sqlite_url
 
 PASSWORD = {"MICROCALC_PASSWORD": "correct horse battery"}
@@ -97,6 +100,14 @@ def test_the_help_says_what_it_is_for(data: Path):
     assert "Research use only" in " ".join(said.split())
     for command in ("run", "accounts", "audit"):
         assert command in said
+
+
+def test_the_help_names_runtimes_that_there_are():
+    command = get_command(serve_app).commands["run"]  # type: ignore[attr-defined]
+    (option,) = (each for each in command.params if each.name == "runtime")
+    named = re.findall(r"(?:torch|openvino|onnx)[\w-]*", option.help)
+    assert named
+    assert set(named) <= set(RUNTIMES)
 
 
 def test_small_answers_on_an_open_connection_do_not_wait_for_acknowledgements():

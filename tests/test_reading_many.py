@@ -194,6 +194,7 @@ def test_a_row_is_on_the_disk_when_it_is_added(tmp_path: Path):
 
 COMMAND = """
 import sys
+import time
 from pathlib import Path
 import torch
 from microcalc.reader.case_table import read_cases
@@ -203,7 +204,10 @@ from microcalc.reader.reader import Reader
 torch.set_num_threads(1)  # as in the tests: another number changes the last digits
 reader = Reader.open(Path(sys.argv[1]), runtime="torch-f32")
 cases, out = read_cases(Path(sys.argv[2])), Path(sys.argv[3])
-read_many(reader, cases, out, progress=lambda done, total: print(done, flush=True))
+def told(done, total):
+    print(done, flush=True)
+    time.sleep(0.5)  # so that it is killed here, and not some rows later
+read_many(reader, cases, out, progress=told)
 """
 
 

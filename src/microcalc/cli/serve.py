@@ -188,7 +188,9 @@ def run(
         str, typer.Option(help="Header in which the proxy's identity provider names the person.")
     ] = "",
     largest_upload: Annotated[int, typer.Option(min=1, help="MiB that one upload may have.")] = 2048,
-    runtime: Annotated[str, typer.Option(help="Of the networks: auto, torch, openvino or onnx.")] = "auto",
+    runtime: Annotated[
+        str, typer.Option(help="auto, or torch-f32 (as the study computed), torch-mixed, openvino-f32, ...")
+    ] = "auto",
 ) -> None:
     """Start the page (also without the word run: microcalc serve STUDY)."""
     proxy = Proxy(tuple(network_of(text) for text in trusted_proxy or ()), identity_header)
