@@ -39,8 +39,11 @@ __all__ = ["Desk", "StudyReader", "reading_record", "study_reader"]
 
 Record = dict[str, object]
 
-WORKERS = 2
-"""One has the networks, which use all cores; the other meanwhile brings its last reading to the disk."""
+AT_THE_NETWORKS = 2
+"""Readings that are computed at a time: where one ends and leaves a core idle, the next has begun."""
+
+WORKERS = AT_THE_NETWORKS + 1
+"""One more meanwhile brings its last reading to the disk."""
 
 
 class StudyReader(Protocol):
@@ -132,7 +135,7 @@ class Desk:
     ) -> None:
         self._settings, self._store, self._vault, self._shelf = settings, store, vault, shelf
         self._queue = FairQueue(workers=WORKERS, most=settings.limits.waiting_readings)
-        self._networks = threading.Lock()
+        self._networks = threading.Semaphore(AT_THE_NETWORKS)
         self._reader: Future[StudyReader] = Future()
         if reader is not None:
             self._reader.set_result(reader)
