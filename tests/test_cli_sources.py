@@ -12,7 +12,7 @@ from cbis_samples import Lesion, write_collection
 from dicom_folders import exam, sheet
 from microcalc.cli import app
 from microcalc.cohort import check_cohort, read_cohort
-from microcalc.errors import InputError, MicrocalcError, ProtocolError
+from microcalc.errors import CohortError, InputError, MicrocalcError, ProtocolError
 from microcalc.intake.dicom import read_mammogram
 from test_intake_from_dicom import HEADER, ROWS
 
@@ -109,6 +109,17 @@ def test_a_list_inside_the_cohort_is_refused(folder: Path, labels: Path, tmp_pat
 def test_a_folder_for_the_cohort_must_be_given(folder: Path, labels: Path):
     assert isinstance(error_of(run("from-dicom", folder, "--labels", labels)), InputError)
     assert "give --out FOLDER, or --dry-run" in str(error_of(run("from-embed", folder)))
+
+
+def test_a_folder_that_is_not_empty_is_refused_before_any_file_is_read(labels: Path, tmp_path: Path):
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "thesis.doc").write_text("years of work")
+    nothing = tmp_path / "no such folder"
+    words = ("from-dicom", nothing, "--labels", labels, "--columns", tmp_path / "map.yaml", "--out", tmp_path / "made")
+    for command in (words, ("from-cbis-ddsm", nothing, "--out", tmp_path / "made")):
+        error = error_of(run(*command))
+        assert isinstance(error, CohortError)
+        assert "Name another, or remove it yourself" in str(error)
 
 
 def test_columns_shows_its_guesses_and_writes_a_map_once(tmp_path: Path):

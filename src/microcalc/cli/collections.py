@@ -11,6 +11,7 @@ import typer
 
 from microcalc.cli.meter import meter
 from microcalc.cli.sources import DryRun, Out, Processes, ScaleText, SkipBad, tell_cohort
+from microcalc.cohort.writer import refuse_occupied
 from microcalc.errors import InputError
 from microcalc.intake.cbis_ddsm import cbis_lines, plan_cbis_ddsm
 from microcalc.intake.cbis_ddsm import from_cbis_ddsm as make_from_cbis_ddsm
@@ -155,6 +156,8 @@ def _settings(
 ) -> HarvestSettings:
     if out is None and not dry_run:
         raise InputError("a cohort must have a folder: give --out FOLDER, or --dry-run to see what is there")
+    if out is not None and not dry_run:
+        refuse_occupied(out)
     return HarvestSettings(CutSettings(Scale.parse(scale)), process_count(processes), skip_bad, key)
 
 

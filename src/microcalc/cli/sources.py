@@ -13,6 +13,7 @@ from microcalc.cli.console import files_made
 from microcalc.cli.meter import meter
 from microcalc.cohort.storage import write_atomically
 from microcalc.cohort.table import Cohort
+from microcalc.cohort.writer import refuse_occupied
 from microcalc.errors import InputError, ProtocolError
 from microcalc.intake.column_fields import FIELDS, PLACE_FIELDS
 from microcalc.intake.column_guess import SURE, Guess, draft_of_guesses, guess_columns, map_of_guesses
@@ -94,6 +95,8 @@ def from_dicom(
     """Make a cohort of DICOM mammograms and a spreadsheet of biopsy results."""
     if out is None and not dry_run:
         raise InputError("a cohort must have a folder: give --out FOLDER, or --dry-run to see what would join")
+    if out is not None and not dry_run:
+        refuse_occupied(out)
     settings = HarvestSettings(
         cut=CutSettings(Scale.parse(scale), ReadOptions(accept_for_processing=for_processing)),
         processes=process_count(processes),
@@ -150,7 +153,8 @@ def tell_cohort(cohort: Cohort, *, key: Path | None) -> None:
         typer.echo(
             f"{key} leads back to the patients: keep it secret, keep it safe, and never give it away with the cohort"
         )
-    typer.echo(f"next: microcalc cohort check {cohort.folder}")
+    privacy = "" if key is None else " --privacy --source FOLDER --source TABLE"
+    typer.echo(f"next: microcalc cohort check {cohort.folder}{privacy}")
 
 
 def _map(labels: Path, sheet: str | None, path: Path | None, dry_run: bool) -> ColumnMap:

@@ -26,7 +26,7 @@ from microcalc.cohort.storage import explained_write_errors
 from microcalc.errors import CohortError, ImageError, TableError
 from microcalc.vocabulary import MALIGNANT
 
-__all__ = ["CLASS_FOLDERS", "RECORD", "ROIS", "SCHEMA_VERSION", "TABLE", "CohortWriter", "Verdict"]
+__all__ = ["CLASS_FOLDERS", "RECORD", "ROIS", "SCHEMA_VERSION", "TABLE", "CohortWriter", "Verdict", "refuse_occupied"]
 
 SCHEMA_VERSION = 1
 """Version of the cohort folder's layout; a reader refuses another."""
@@ -94,7 +94,7 @@ class CohortWriter:
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        _refuse_occupied(self._folder)
+        refuse_occupied(self._folder)
         with ExitStack() as stack, self._explained():
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -199,7 +199,7 @@ class CohortWriter:
         if clash:
             raise CohortError(f"{RECORD}: extra entries must have names of their own; {clash} are taken")
         self._write(RECORD, (json.dumps(record | self.record, indent=1, ensure_ascii=False) + "\n").encode())
-        _refuse_occupied(self._folder)
+        refuse_occupied(self._folder)
         with self._explained():
             if self._folder.is_dir():
                 self._folder.rmdir()
@@ -237,6 +237,14 @@ class CohortWriter:
             self._lock_path.unlink(missing_ok=True)
 
 
-def _refuse_occupied(folder: Path) -> None:
+def refuse_occupied(folder: Path) -> None:
+    """Refuse a target that is not new or empty; to be asked before long work as well as at its end.
+
+    Raises:
+        CohortError: there is something.
+    """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise CohortError(f"{folder}: a cohort must be written to a new or empty folder; this one holds something else")
+        raise CohortError(
+            f"{folder}: a cohort must be written to a new or empty folder; this one holds something else. "
+            "Name another, or remove it yourself"
+        )

@@ -171,15 +171,16 @@ def _remarks(join: Join) -> list[Verdict]:
     remarks = []
     nameless = sum(image.refusal is None and image.name not in join.named for image in join.index.images)
     if nameless:
-        text = f"{nameless} mammograms of the folder are named by no row of the spreadsheet"
+        many = "1 mammogram of the folder is" if nameless == 1 else f"{nameless} mammograms of the folder are"
+        text = f"{many} named by no row of the spreadsheet"
         remarks.append(Verdict("folder", True, "files-without-row", text))
     if join.index.copies:
-        text = f"{len(join.index.copies)} files are copies of a mammogram (the same SOP Instance UID)"
+        many = "1 file is a copy" if len(join.index.copies) == 1 else f"{len(join.index.copies)} files are copies"
+        text = f"{many} of a mammogram (the same SOP Instance UID)"
         remarks.append(Verdict("folder", True, "copies", text))
     if join.index.repaired_ids:
-        text = (
-            f"{join.index.repaired_ids} IDs lacked the leading zeros that they have in the images; they were completed"
-        )
+        many = "1 ID" if join.index.repaired_ids == 1 else f"{join.index.repaired_ids} IDs"
+        text = f"{many} without the leading zeros of the images; completed where only one patient fits"
         remarks.append(Verdict("spreadsheet", True, "leading-zeros", text))
     return remarks
 

@@ -142,7 +142,9 @@ def _parse(file: BinaryIO, size: int, inflate_limit: int) -> Opened:
     if not head:
         raise Rejected(Verdict.NOT_DICOM, "the file is empty; a DICOM file begins with 128 bytes and DICM")
     if head.startswith(ARCHIVES) or head[_TAR] == b"ustar":
-        raise Rejected(Verdict.ARCHIVE, "the file is an archive; unpack it and name the folder of its DICOM files")
+        raise Rejected(
+            Verdict.ARCHIVE, "the file is an archive (or a workbook); unpack it and name the folder of its DICOM files"
+        )
     has_preamble = head[PREAMBLE:META] == b"DICM"
     if not has_preamble and not _looks_like_elements(head):
         raise Rejected(Verdict.NOT_DICOM, f"a DICOM file begins with 128 bytes and DICM; this one with {head[:8]!r}")
