@@ -10,6 +10,7 @@ from cohort_samples import cohort, encode_sample, names_in, table
 from microcalc import RESEARCH_USE
 from microcalc.cli import cohort as commands
 from microcalc.cli import meter
+from microcalc.cohort import read_cohort
 from microcalc.errors import CohortError, InputError, ProtocolError
 
 
@@ -39,6 +40,7 @@ def test_from_folders_says_what_it_does_what_it_found_and_what_it_made(source: P
     assert RESEARCH_USE in lines[:made]
     assert lines[made + 1 :] == [
         *(f"  {tmp_path / 'c' / name}" for name in ("cohort.csv", "cohort.json", "rois")),
+        "IDs, days and file names stand in it as you gave them: no pseudonyms (--key FILE makes them)",
         f"next: microcalc cohort check {tmp_path / 'c'}",
     ]
     assert all((tmp_path / "c" / name).exists() for name in ("cohort.csv", "cohort.json", "rois"))
@@ -48,6 +50,40 @@ def test_a_patient_pattern_groups_the_images(source: Path, tmp_path: Path) -> No
     out = run("from-folders", source, "--out", tmp_path / "c", "--patient-pattern", r"(?P<patient>P\d+)_")
     assert "6 patients" in out.output
     assert "warning" not in out.output
+
+
+def test_with_a_key_nothing_of_folders_and_file_names_is_left(source: Path, tmp_path: Path) -> None:
+    for path in list(source.rglob("*.png")):
+        path.rename(path.with_name(f"Zwillinger-{path.stem}_2018-03-0{int(path.stem[1]) + 1}.png"))
+    (source / "benign/Zwillinger-P9_letter_2018-03-09.png").write_bytes(b"damaged")
+    (source / "benign/Zwillinger-notes.txt").write_text("call her")
+    pattern = r"(?P<patient>Zwillinger-P\d)_.*_(?P<date>.*)"
+    words = ("--patient-pattern", pattern, "--skip-bad", "--key", tmp_path / "my.key")
+    out = run("from-folders", source, "--out", tmp_path / "c", *words)
+    assert out.exit_code == 0, out.exception
+    assert "12 images: 6 benign, 6 malignant; 6 patients" in out.output
+    assert f"{tmp_path / 'my.key'} leads back to the patients" in out.output
+    everything = b"".join(p.read_bytes() for p in (tmp_path / "c").rglob("*") if p.is_file()).lower()
+    assert b"zwillinger" not in everything + "".join(names_in(tmp_path / "c")).lower().encode()
+    check = run("check", tmp_path / "c", "--quick", "--privacy", "--source", source)
+    assert "error privacy" not in check.output, check.output
+    assert read_cohort(tmp_path / "c").table["exam_date"][:6].is_monotonic_increasing
+
+
+def test_a_table_gets_pseudonyms_by_a_key_too(source: Path, tmp_path: Path) -> None:
+    rows = [f"{p.relative_to(source)},{p.stem},Zwillinger-{p.stem[:2]},{p.parent.name},North,2018-03-05"
+            for p in sorted(source.rglob("*.png"))]  # fmt: skip
+    (source / "t.csv").write_text("\n".join(["image_path,image_id,patient_id,label,site,exam_date", *rows]))
+    out = run("from-table", source / "t.csv", "--out", tmp_path / "c", "--key", tmp_path / "my.key")
+    assert out.exit_code == 0, out.exception
+    check = run("check", tmp_path / "c", "--quick", "--privacy", "--source", source)
+    assert "error privacy" not in check.output, check.output
+    assert "error privacy" in run("check", cohort_without_key(source, tmp_path), "--quick", "--privacy").output
+
+
+def cohort_without_key(source: Path, tmp_path: Path) -> Path:
+    assert run("from-table", source / "t.csv", "--out", tmp_path / "bare").exit_code == 0
+    return tmp_path / "bare"
 
 
 def test_bad_images_end_the_command_with_their_error(source: Path, tmp_path: Path) -> None:

@@ -39,8 +39,13 @@ StoredBits = Annotated[
         "--stored-bits", min=9, max=16, help="Bits that 16-bit files really use, e.g. 12; they are stretched."
     ),
 ]
-
-"""Pace of the progress where the output is no terminal."""
+Key = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        help="Key file of pseudonyms, outside the cohort; without it IDs, days and file names stay as they are.",
+    ),
+]
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: None}
 
@@ -56,13 +61,14 @@ def from_folders(
         str | None,
         typer.Option(help="Regular expression with the group (?P<patient>...), searched in each file name."),
     ] = None,
+    key: Key = None,
 ) -> None:
     """Make a cohort of the paper's own layout: benign/ and malignant/ with PNG, TIFF or JPEG, 8 or 16 bit grey."""
-    settings = IntakeSettings(fit=fit, skip_bad=skip_bad, stored_bits=stored_bits)
+    settings = IntakeSettings(fit=fit, skip_bad=skip_bad, stored_bits=stored_bits, key=key)
     typer.echo(f"cohort from the folders benign and malignant in {folder}, into {out}")
     with meter("images") as progress:
         cohort = make_from_folders(folder, out, settings, patient_pattern=patient_pattern, progress=progress)
-    _tell(cohort)
+    _tell(cohort, key)
 
 
 @app.command("from-table")
@@ -74,13 +80,14 @@ def from_table(
     fit: Fit = False,
     skip_bad: SkipBad = False,
     stored_bits: StoredBits = 16,
+    key: Key = None,
 ) -> None:
     """Make a cohort of a table with one row per image: patients, labels, dates, views, and the path of each image."""
-    settings = IntakeSettings(fit=fit, skip_bad=skip_bad, stored_bits=stored_bits)
+    settings = IntakeSettings(fit=fit, skip_bad=skip_bad, stored_bits=stored_bits, key=key)
     typer.echo(f"cohort from the table {table}, into {out}")
     with meter("images") as progress:
         cohort = make_from_table(TableSource(table, images, sheet), out, settings, progress=progress)
-    _tell(cohort)
+    _tell(cohort, key)
 
 
 @app.command("check")
@@ -126,7 +133,7 @@ def _privacy_checks(sources: list[Path]) -> tuple[Check, ...]:
     return privacy_checks(texts.wanted, skipped=texts.skipped)
 
 
-def _tell(cohort: Cohort) -> None:
+def _tell(cohort: Cohort, key: Path | None) -> None:
     """What intake made, and what a person must know of it."""
     table = cohort.table
     malignant = int(table["label"].sum())
@@ -147,7 +154,12 @@ def _tell(cohort: Cohort) -> None:
         typer.echo(f"{padded} images were mirrored at their edges to reach 512 x 512 (column padded)")
     typer.echo(f"\n{RESEARCH_USE}\nmade:")
     files_made(cohort.folder / "cohort.csv", cohort.folder / "cohort.json", cohort.folder / "rois")
-    typer.echo(f"next: microcalc cohort check {cohort.folder}")
+    if key is None:
+        typer.echo("IDs, days and file names stand in it as you gave them: no pseudonyms (--key FILE makes them)")
+    else:
+        files_made(key)
+        typer.echo(f"{key} leads back to the patients: keep it secret, and never give it away with the cohort")
+    typer.echo(f"next: microcalc cohort check {cohort.folder}{'' if key is None else ' --privacy --source SOURCE'}")
 
 
 def _show(audit: Audit) -> None:

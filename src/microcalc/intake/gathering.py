@@ -24,6 +24,7 @@ from microcalc.cohort.rows import label_of
 from microcalc.cohort.table import Cohort, CohortWriter, Verdict, read_cohort
 from microcalc.cohort.writer import CLASS_FOLDERS
 from microcalc.errors import ImageError, InputError, ProtocolError
+from microcalc.intake.naming import RowNames
 
 __all__ = ["Candidate", "Gathering", "IntakeSettings", "Progress", "gather"]
 
@@ -32,6 +33,12 @@ Progress = Callable[[int, int], None]
 
 _SHOWN = 200
 """Bad sources whose reason an error spells out; the others are named."""
+
+_TELLING = ("name", "sheet", "patient_pattern")
+"""Entries of a source's description that name somebody's folders and files."""
+
+_NAMES_FILES = ("other-files", "other-columns")
+"""Remarks that end in a list of names."""
 
 _TWELVE_BIT, _FOURTEEN_BIT = 4095, 16383
 
@@ -44,11 +51,13 @@ class IntakeSettings:
         fit: cut the centre out of larger images, mirror the edges of smaller ones; else another size is refused.
         skip_bad: leave bad sources out, with a verdict; else one bad source refuses the whole.
         stored_bits: bits that 16-bit files use (12 for many detectors), 9 to 16; they are stretched to all 16.
+        key: key file of the pseudonyms, outside the cohort; None keeps IDs, days and file names as they are.
     """
 
     fit: bool = False
     skip_bad: bool = False
     stored_bits: int = 16
+    key: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers of bits that no 16-bit file has."""
@@ -167,23 +176,37 @@ def gather(gathering: Gathering, out: Path, settings: IntakeSettings, *, progres
     left_out = [v for v in gathering.verdicts if not v.accepted]
     remarks = [v for v in gathering.verdicts if v.accepted]
     tally = _Tally()
-    with CohortWriter(out, sources=[gathering.description]) as writer:
+    hidden = settings.key is not None
+    description = {k: v for k, v in gathering.description.items() if not (hidden and k in _TELLING)}
+    with CohortWriter(out, sources=[description]) as writer:
+        names = RowNames(settings.key, out)
         pictures = in_order(lambda candidate: _picture(candidate, settings), gathering.candidates)
         for done, picture in enumerate(pictures, start=1):
             if picture.fault:
                 name = str(picture.candidate.row["image_id"])
                 left_out.append(Verdict(picture.candidate.source, False, picture.code, picture.fault, name))
             elif settings.skip_bad or not left_out:
-                writer.add_encoded(_row(picture), picture.png)
+                writer.add_encoded(names.named(_row(picture)), picture.png)
                 tally.count(picture)
             if progress is not None:
                 progress(done, len(gathering.candidates))
         left_out.sort(key=lambda verdict: _natural(verdict.source))
         _refuse(gathering, left_out, settings)
+        names.close(writer)
         writer.record["intake"] = tally.as_record(settings)
         for verdict in (*remarks, *tally.remarks(str(gathering.description["name"]), settings), *left_out):
-            writer.reject(verdict)
+            writer.reject(_hidden(verdict, names) if hidden else verdict)
     return read_cohort(out)
+
+
+def _hidden(verdict: Verdict, names: RowNames) -> Verdict:
+    """A verdict without the names of files and cells; those who made the cohort saw them on the screen."""
+    if verdict.accepted:
+        named = verdict.code in _NAMES_FILES
+        message = verdict.message.partition(":")[0] if named else verdict.message
+        return Verdict("source", True, verdict.code, message)
+    message = verdict.code.replace("-", " ")
+    return Verdict(names.source(verdict.source), False, verdict.code, message)
 
 
 def _picture(candidate: Candidate, settings: IntakeSettings) -> _Picture:

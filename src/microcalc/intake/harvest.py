@@ -14,7 +14,7 @@ from microcalc.cohort.images import ROI_SIDE
 from microcalc.cohort.table import Cohort, CohortWriter, Verdict, read_cohort
 from microcalc.errors import InputError
 from microcalc.intake.lesions import CutRoi, CutSettings, Lesion, NotCut, cut_lesions
-from microcalc.intake.privacy import Pseudonyms
+from microcalc.intake.naming import RowNames
 from microcalc.intake.rules import Flow
 
 __all__ = ["Harvest", "HarvestSettings", "LeftOut", "harvest", "refuse_faults"]
@@ -107,7 +107,7 @@ def harvest(source: Harvest, out: Path, settings: HarvestSettings, *, progress: 
     """
     refuse_faults(source, source.left_out, settings)
     with CohortWriter(out, sources=[source.description]) as writer:
-        basket = _Basket(writer, _names(settings, out))
+        basket = _Basket(writer, RowNames(settings.key, out))
         spacing = settings.cut.scale.spacing_mm
         writer.record["roi"] = {"side": ROI_SIDE, "pixel_mm": "the mammogram's own" if spacing is None else spacing}
         left_out = list(source.left_out)
@@ -148,10 +148,6 @@ def refuse_faults(source: Harvest, left_out: Sequence[LeftOut], settings: Harves
     raise InputError(f"{source.source}: {head}:\n" + "\n".join(texts) + f"\n{way_out} Nothing was written.")
 
 
-def _names(settings: HarvestSettings, out: Path) -> Pseudonyms | None:
-    return None if settings.key is None else Pseudonyms.open_or_create(settings.key, cohort=out)
-
-
 def _not_cut(answer: NotCut) -> LeftOut:
     lesion = answer.lesion
     return LeftOut(lesion.source, answer.code, _words(answer.code), answer.message, lesion.row.get("patient_id", ""))
@@ -164,34 +160,22 @@ def _words(code: str) -> str:
 class _Basket:
     """ROIs on their way into a cohort: names them, counts them, and closes the record."""
 
-    def __init__(self, writer: CohortWriter, names: Pseudonyms | None) -> None:
+    def __init__(self, writer: CohortWriter, names: RowNames) -> None:
         self._writer = writer
         self._names = names
-        self._numbers: Counter[str] = Counter()
-        self._lesions: dict[str, dict[str, str]] = defaultdict(dict)
-        self._patients: list[str] = []
-        self._dates: list[str] = []
         self._remarks: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self._kinds: dict[str, Counter[str]] = defaultdict(Counter)
         self._image_facts: dict[str, dict[str, str]] = {"detector": {}, "study": {}}
 
     def put(self, roi: CutRoi) -> None:
         """Add one ROI."""
-        row: dict[str, object] = {**roi.columns, **roi.lesion.row}
-        if self._names is not None:
-            row.pop("image_id", None)  # the published name holds the patient's
-        patient = str(row["patient_id"])
-        self._patients.append(patient)
-        self._dates.append(str(row.get("exam_date", "")))
-        row |= self._named(patient, row)
-        row.setdefault("image_id", self._image_id(row))
+        row = self._names.named({**roi.columns, **roi.lesion.row})
         for code, words in roi.remarks:
             self._remarks[code].append((str(row["image_id"]), words))
         facts = roi.facts
         self._image_facts["detector"][str(row["image_id"])] = facts.detector
         if facts.study_uid:
-            study = self._names.uid(facts.study_uid) if self._names else facts.study_uid
-            self._image_facts["study"][str(row["image_id"])] = study
+            self._image_facts["study"][str(row["image_id"])] = self._names.uid(facts.study_uid)
         for kind, value in (
             ("detector", facts.detector), ("spacing_source", facts.spacing_source or "unknown"),
             ("voi", facts.voi.split(" ")[0] or "none"), ("lossy", "yes" if facts.lossy else "no"),
@@ -202,13 +186,11 @@ class _Basket:
 
     def close(self, source: Harvest, left_out: Sequence[LeftOut]) -> None:
         """Fill in what follows from all rows together: dates, flow, verdicts."""
-        if self._names is not None:
-            self._writer.fill_column("exam_date", self._names.shift_dates(self._patients, self._dates))
-            self._writer.record["privacy"] = self._names.record()
+        self._names.close(self._writer)
         flow = Flow(source.reasons)
         for lost in left_out:
             flow.leave_out(lost.code, lost.reason, lost.patient)
-        for patient in self._patients:
+        for patient in self._names.patients:
             flow.keep(patient)
         self._writer.record |= source.record
         self._writer.record["image_facts"] = self._image_facts
@@ -217,31 +199,8 @@ class _Basket:
         for verdict in (*source.remarks, *self._summed_remarks()):
             self._writer.reject(verdict)
         for lost in left_out:
-            name = lost.source
-            if self._names is not None and source.published_names:
-                name = self._names.code("source", name)
+            name = self._names.source(lost.source) if source.published_names else lost.source
             self._writer.reject(Verdict(name, False, lost.code, lost.message))
-
-    def _named(self, patient: str, row: Mapping[str, object]) -> dict[str, object]:
-        """Columns that a key hides."""
-        names = self._names
-        if names is None:
-            return {}
-        hidden: dict[str, object] = {"patient_id": names.patient(patient), "exam_date": ""}
-        if row.get("source_uid"):
-            hidden["source_uid"] = names.uid(str(row["source_uid"]))
-        if row.get("lesion_id"):
-            numbers = self._lesions[patient]
-            lesion = f"{row.get('laterality', '')}{row['lesion_id']}"  # lesion 1 of each breast are two
-            hidden["lesion_id"] = numbers.setdefault(lesion, str(len(numbers) + 1))
-        if row.get("site"):
-            hidden["site"] = f"S{names.code('site', str(row['site']))[:6]}"
-        return hidden
-
-    def _image_id(self, row: Mapping[str, object]) -> str:
-        stem = "_".join(str(row[c]) for c in ("patient_id", "laterality", "view") if row.get(c))
-        self._numbers[stem] += 1
-        return f"{stem}_{self._numbers[stem]}"
 
     def _summed_remarks(self) -> list[Verdict]:
         """One verdict for each kind of remark: a thousand films need not be said a thousand times."""
