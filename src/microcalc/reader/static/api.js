@@ -33,11 +33,21 @@ export class ApiError extends Error {
   }
 }
 
+/** Token that changes carry; "" when nobody is logged in. */
 let csrf = "";
+/** Whose page this is. */
+let person = "";
 
-/** @returns {Record<string, string>} */
-function tokenHeader() {
-  return csrf ? { "X-CSRF": csrf } : {};
+/** Where a session has ended, the next one is asked for its token. @returns {Promise<Record<string, string>>} */
+async function tokenHeader() {
+  if (!csrf) await api.me();
+  return { "X-CSRF": csrf };
+}
+
+/** @param {ApiError} error why this page cannot go on before somebody logs in */
+function signedOut(error) {
+  csrf = "";
+  window.dispatchEvent(new CustomEvent("signed-out", { detail: error }));
 }
 
 /**
@@ -47,7 +57,8 @@ function tokenHeader() {
  * @returns {Promise<Response>}
  */
 async function request(method, path, body) {
-  const headers = method === "GET" ? {} : tokenHeader();
+  const before = csrf;
+  const headers = method === "GET" || path === "login" ? {} : await tokenHeader();
   if (body !== undefined && !(body instanceof FormData)) headers["Content-Type"] = "application/json";
   let answer;
   try {
@@ -62,7 +73,11 @@ async function request(method, path, body) {
   }
   if (!answer.ok) {
     const error = new ApiError(answer.status, await answer.json().catch(() => null));
-    if (answer.status === 401 && path !== "login") window.dispatchEvent(new CustomEvent("signed-out"));
+    if (answer.status === 401 && path !== "login") signedOut(error);
+    if (answer.status === 403 && method !== "GET" && before && csrf === before) {
+      csrf = ""; // the token may be that of an earlier session: once more with the one of now
+      return request(method, path, body);
+    }
     throw error;
   }
   return answer;
@@ -85,7 +100,14 @@ function query(values) {
 
 /** @param {Me} me */
 function remember(me) {
+  if (person && me.name !== person) {
+    const error = new ApiError(401, { error: `this page is ${person}'s, but ${me.name} is logged in now`, way_out: "reload the page" });
+    signedOut(error);
+    throw error;
+  }
+  person = me.name;
   csrf = me.csrf ?? csrf;
+  window.dispatchEvent(new CustomEvent("signed-in"));
   return me;
 }
 
@@ -147,17 +169,19 @@ export const api = {
    * @param {(share: number) => void} progress from 0 to 1
    * @returns {Promise<Array<{file: string, accepted: boolean, code: string, message: string, exam_id: string|null}>>}
    */
-  upload: (files, progress) =>
-    new Promise((resolve, reject) => {
+  upload: async (files, progress) => {
+    const token = await tokenHeader();
+    return new Promise((resolve, reject) => {
       const form = new FormData();
       for (const file of files) form.append("files", file, file.name);
       const call = new XMLHttpRequest();
       call.open("POST", "api/uploads");
-      for (const [name, value] of Object.entries(tokenHeader())) call.setRequestHeader(name, value);
+      for (const [name, value] of Object.entries(token)) call.setRequestHeader(name, value);
       call.responseType = "json";
       call.upload.onprogress = (event) => progress(event.loaded / Math.max(1, event.total));
       call.onload = () => (call.status < 300 ? resolve(call.response) : reject(new ApiError(call.status, call.response)));
       call.onerror = () => reject(new ApiError(0, null));
       call.send(form);
-    }),
+    });
+  },
 };

@@ -94,17 +94,23 @@ async function route() {
   try {
     await (kind === "exam" && id ? showExam(decodeURIComponent(id)) : showWorklist());
   } catch (error) {
-    const { message, wayOut, status } = /** @type {any} */ (error);
-    if (status === 401) return;
-    announce([message, wayOut].filter(Boolean).join("; "), "assertive");
+    if (/** @type {any} */ (error).status === 401) return;
+    announce(wordsOf(error), "assertive");
     if (!page) toWorklist();
   }
 }
 
-/** Ask for name and password; the page behind stays as it is. */
-function askLogin() {
-  if (document.querySelector(".login")) return;
-  const trouble = h("p", { class: "trouble", role: "alert" });
+/** @param {any} error of the server */
+const wordsOf = (error) => [error.message, error.wayOut].filter(Boolean).join("; ");
+
+/** Ask for name and password; the page behind stays as it is, and goes on for the same person. @param {any} event why */
+function askLogin({ detail }) {
+  const open = document.querySelector(".login .trouble");
+  if (open) {
+    open.textContent = wordsOf(detail);
+    return;
+  }
+  const trouble = h("p", { class: "trouble", role: "alert" }, room.me ? wordsOf(detail) : "");
   const name = h("input", { autocomplete: "username", required: true, autofocus: true });
   const password = h("input", { type: "password", autocomplete: "current-password", required: true });
   const logIn = async (/** @type {Event} */ event) => {
@@ -112,11 +118,10 @@ function askLogin() {
     try {
       await api.login(name.value, password.value);
     } catch (error) {
-      trouble.textContent = [/** @type {any} */ (error).message, /** @type {any} */ (error).wayOut].filter(Boolean).join("; ");
+      trouble.textContent = wordsOf(error);
       password.select();
       return;
     }
-    box.close();
     await begin();
   };
   const box = dialog(
@@ -133,6 +138,7 @@ function askLogin() {
     ],
     { fixed: true },
   );
+  window.addEventListener("signed-in", () => box.close(), { once: true });
 }
 
 async function begin() {
@@ -159,6 +165,8 @@ async function begin() {
 
 window.addEventListener("hashchange", route);
 window.addEventListener("signed-out", askLogin);
+// The printed address may have been opened in another window.
+window.addEventListener("focus", () => document.querySelector(".login") && begin());
 window.addEventListener("beforeunload", (event) => {
   if (anyUnsaved()) event.preventDefault();
 });
