@@ -3,6 +3,8 @@
 import asyncio
 import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,31 @@ def test_the_help_names_runtimes_that_there_are():
     named = re.findall(r"(?:torch|openvino|onnx)[\w-]*", option.help)
     assert named
     assert set(named) <= set(RUNTIMES)
+
+
+LOGGING = """
+import logging
+import warnings
+from microcalc.cli.serve import _keep_a_log
+_keep_a_log()
+logging.getLogger("microcalc.reader.access").info("GET /api/me 200")
+logging.getLogger("highdicom.base").info("copy attributes from dataset 1.2.3.4")
+try:
+    raise ValueError("Geheim^Person")
+except ValueError:
+    logging.getLogger("pydicom").exception("PatientName %s", "Geheim^Person")
+warnings.warn("invalid value Geheim^Person")
+"""
+
+
+def test_what_libraries_log_of_a_patient_is_kept_back():
+    done = subprocess.run([sys.executable, "-c", LOGGING], capture_output=True, text=True, check=True)
+    own, *others = done.stderr.splitlines()
+    assert own.endswith("INFO GET /api/me 200")
+    assert [line.partition(" has said")[0].split()[-2:] for line in others] == [
+        ["ERROR", "pydicom"],
+        ["WARNING", "py.warnings"],
+    ]
 
 
 def test_small_answers_on_an_open_connection_do_not_wait_for_acknowledgements():

@@ -268,11 +268,29 @@ def _tell(room: Room) -> None:
     typer.echo(f"{RESEARCH_USE}\nstop it with Ctrl+C; what was saved stays")
 
 
+def _keep_a_log() -> None:
+    """Write our own lines, and of the libraries' warnings no more than that there was one.
+
+    What highdicom and pydicom log has UIDs and values of patients in it.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("microcalc").setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_without_others_words)
+
+
+def _without_others_words(record: logging.LogRecord) -> bool:
+    """Keep back what a library says; uvicorn speaks of connections alone."""
+    if record.name.partition(".")[0] not in ("microcalc", "uvicorn"):
+        record.msg, record.args = f"{record.name} has said something; it is kept back, as it may name a patient", ()
+        record.exc_info = record.exc_text = record.stack_info = None
+    return True
+
+
 def _serve(room: Room, listening: socket.socket, certificate: Path | None, key: Path | None) -> None:
     """Run until stopped. uvicorn's own line for each request has the query in it, so it is off."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for name in ("alembic", "uvicorn"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    _keep_a_log()
     config = uvicorn.Config(
         app_of(room), access_log=False, log_config=None, proxy_headers=False, server_header=False, lifespan="on",
         ssl_certfile=certificate, ssl_keyfile=key, timeout_keep_alive=30, timeout_graceful_shutdown=10,
