@@ -47,7 +47,7 @@ def test_a_mammogram_is_told_in_words_with_a_picture(planted_alone: Path, film: 
         "chosen on the validation set and frozen",
         "on the study's test set (8 images of 4 patients)",
         "where 10 % of such lesions are malignant: PPV",
-        "warning: the image is from a Maker device",
+        "warning: the image is from a device of Maker",
         "Research use only",
         "made:",
     ):
