@@ -23,7 +23,7 @@ from cbis_samples import (
 )
 from microcalc.cohort import check_cohort, read_roi
 from microcalc.errors import InputError, TableError
-from microcalc.intake.cbis_ddsm import cbis_lines, from_cbis_ddsm, join_cbis, plan_cbis_ddsm
+from microcalc.intake.cbis_ddsm import cbis_lines, cbis_table, from_cbis_ddsm, join_cbis, plan_cbis_ddsm
 from microcalc.intake.cbis_tables import CbisTable, find_cbis_tables, read_cbis_table, shared_patients
 from microcalc.intake.crop import Scale
 from microcalc.intake.dicom import ReadOptions
@@ -322,3 +322,12 @@ def test_tables_are_found_wherever_they_lie(tmp_path: Path):
     write_table(tmp_path / "a/b/described.csv", [LESIONS[0]])
     (tmp_path / "a/other.csv").write_text("x,y\n1,2\n")
     assert [table.path.name for table in find_cbis_tables(tmp_path)] == ["described.csv"]
+
+
+def test_the_list_names_all_that_was_not_found(tmp_path: Path):
+    root = write_collection(tmp_path, LESIONS)
+    for path in sorted(root.rglob("*.dcm"))[::2]:
+        path.unlink()
+    lines = cbis_table(plan_cbis_ddsm(root)).decode("utf-8-sig").splitlines()
+    assert len(lines) == 1 + len(LESIONS)
+    assert sum("left out,no-" in line for line in lines) > 1

@@ -164,8 +164,9 @@ def test_columns_says_when_nothing_tells_where_lesions_lie(tmp_path: Path):
 def test_the_collection_of_cbis_is_made_from_its_download(tmp_path: Path):
     lesions = [Lesion(), Lesion(view="MLO"), Lesion(patient="P_00007", side="LEFT", pathology="BENIGN")]
     root = write_collection(tmp_path / "download", lesions)
-    dry = run("from-cbis-ddsm", root, "--dry-run")
+    dry = run("from-cbis-ddsm", root, "--dry-run", "--list", tmp_path / "list.csv")
     assert "rows with mammogram and mask: 3 of 3" in dry.output
+    assert (tmp_path / "list.csv").read_text("utf-8-sig").count(",used,") == 3
     result = run("from-cbis-ddsm", root, "--out", tmp_path / "cohort", "--key", tmp_path / "key")
     assert result.exit_code == 0, result.exception
     cohort = read_cohort(tmp_path / "cohort")

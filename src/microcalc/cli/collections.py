@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from microcalc.cli.meter import meter
-from microcalc.cli.sources import DryRun, Out, Processes, ScaleText, SkipBad, tell_cohort
+from microcalc.cli.sources import DryRun, Listing, Out, Processes, ScaleText, SkipBad, tell_cohort, write_listing
 from microcalc.cohort.writer import refuse_occupied
 from microcalc.errors import InputError
-from microcalc.intake.cbis_ddsm import cbis_lines, plan_cbis_ddsm
+from microcalc.intake.cbis_ddsm import cbis_lines, cbis_table, plan_cbis_ddsm
 from microcalc.intake.cbis_ddsm import from_cbis_ddsm as make_from_cbis_ddsm
 from microcalc.intake.cmmd import cmmd_lines, plan_cmmd
 from microcalc.intake.cmmd import from_cmmd as make_from_cmmd
@@ -47,6 +47,7 @@ def from_cbis_ddsm(
     dry_run: DryRun = False,
     scale: ScaleText = "pixels",
     key: Key = None,
+    listing: Listing = None,
     processes: Processes = 0,
     skip_bad: SkipBad = False,
 ) -> None:
@@ -58,6 +59,8 @@ def from_cbis_ddsm(
             folder, tables=tables, biopsied_only=biopsied_only, processes=settings.processes, progress=progress
         )
     _say(cbis_lines(plan))
+    if listing is not None:
+        write_listing(listing, out, cbis_table(plan))
     if _is_dry(out, dry_run):
         return
     with meter("ROIs") as progress:

@@ -28,7 +28,7 @@ from microcalc.intake.lesions import CutSettings
 from microcalc.intake.sheets import read_sheet
 from microcalc.intake.workers import process_count
 
-__all__ = ["columns", "from_dicom", "tell_cohort"]
+__all__ = ["columns", "from_dicom", "tell_cohort", "write_listing"]
 
 Out = Annotated[Path | None, typer.Option("--out", help="Cohort folder to make: new or empty.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would join and what not; write nothing.")]
@@ -40,6 +40,10 @@ ScaleText = Annotated[
 ]
 Processes = Annotated[int, typer.Option(min=0, help="How many read; 0: one for each core, at most 8.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out what cannot be used, and keep a note of each.")]
+
+Listing = Annotated[
+    Path | None, typer.Option("--list", help="Write every row with its file and its fate to this CSV file.")
+]
 
 
 def columns(
@@ -83,9 +87,7 @@ def from_dicom(
         Path | None,
         typer.Option("--key", help="Key file of the pseudonyms, outside the cohort; default: OUT.key beside it."),
     ] = None,
-    listing: Annotated[
-        Path | None, typer.Option("--list", help="Write every row with its file and its fate to this CSV file.")
-    ] = None,
+    listing: Listing = None,
     processes: Processes = 0,
     skip_bad: SkipBad = False,
     for_processing: Annotated[
@@ -112,7 +114,7 @@ def from_dicom(
     for line in join_lines(join):
         typer.echo(line)
     if listing is not None:
-        _write_listing(listing, out, join_table(join))
+        write_listing(listing, out, join_table(join))
     if dry_run or out is None:
         typer.echo("dry run: nothing was cut and no cohort was written")
         return
@@ -207,7 +209,12 @@ def _map_comment(spreadsheet: Path) -> str:
     )
 
 
-def _write_listing(path: Path, out: Path | None, content: bytes) -> None:
+def write_listing(path: Path, out: Path | None, content: bytes) -> None:
+    """Write the list of all rows and what became of them, outside the cohort.
+
+    Raises:
+        InputError: it would lie inside.
+    """
     if out is not None and out.resolve() in path.resolve().parents:
         raise InputError(f"{path}: the list names files and so patients; it must lie outside the cohort {out}")
     write_atomically(path, content)

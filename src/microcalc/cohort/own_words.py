@@ -33,8 +33,8 @@ OWN_WORDS = frozenset(
     marker mask masks mass masses medical memory mend message meta metadata microcalc middle millimetres missing
     modality model modifiers module more morphology most moved much multi must name named names need needle needs
     neither network networks none notes nothing number numbers object occupied once ones only open opened openjpeg
-    operating operation original other outline outlined outlines outside package padded padding page pair paper
-    part partial partner path pathlib pathologies pathology patient patients perhaps permissions photometric
+    operating operation original other outcome outline outlined outlines outside package padded padding page pair
+    paper part partial partner path pathlib pathologies pathology patient patients perhaps permissions photometric
     picture pictures pipe pixel pixels place places plain plan point preamble present presentation previous privacy
     private process processing projection projections publishes pydicom pylibjpeg python quality quiet radiologist
     radiologists rads raise range read reader reads really reason record records reduced refuse release remove

@@ -5,6 +5,8 @@ is found by Patient ID, Study and Series Instance UID of its header. The square 
 by its content. What the tables get wrong is counted and said; what cannot be found is listed.
 """
 
+import csv
+import io
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +30,16 @@ from microcalc.intake.rules import PAPER_REASONS
 from microcalc.intake.terms import read_distribution, read_morphology
 from microcalc.vocabulary import Split
 
-__all__ = ["CITATION", "CbisPlan", "JoinedCase", "cbis_lines", "from_cbis_ddsm", "join_cbis", "plan_cbis_ddsm"]
+__all__ = [
+    "CITATION",
+    "CbisPlan",
+    "JoinedCase",
+    "cbis_lines",
+    "cbis_table",
+    "from_cbis_ddsm",
+    "join_cbis",
+    "plan_cbis_ddsm",
+]
 
 CITATION: Mapping[str, object] = {
     "kind": "cbis-ddsm",
@@ -206,6 +217,20 @@ def cbis_lines(plan: CbisPlan) -> Iterator[str]:
         if not items[0].by_rule:
             yield from (f"    {item.source}" for item in items[:20])
             yield from [f"    and {len(items) - 20} more"] if len(items) > 20 else []
+
+
+def cbis_table(plan: CbisPlan) -> bytes:
+    """Every row of the tables in use with its mammogram and what became of it, as CSV: what was not found, whole."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(["lesion", "set", "file", "masks", "outcome", "code", "message"])
+    for joined in plan.joined:
+        lost = _lost(joined, plan)
+        fate = ("used", "", "") if lost is None else ("left out", lost.code, lost.message)
+        masks = "; ".join(mask.name for mask in joined.masks)
+        image = joined.image.name if joined.image else ""
+        table.writerow([joined.name, joined.split.value, image, masks, *fate])
+    return out.getvalue().encode("utf-8-sig")
 
 
 def _usable_tables(found: Sequence[CbisTable], folder: Path) -> list[CbisTable]:
