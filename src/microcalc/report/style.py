@@ -67,6 +67,7 @@ _RC = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.titlepad": 3.0,
+    "axes.titley": 1.0,  # placed, not searched for
     "axes.labelsize": _BASE_POINTS,
     "axes.labelpad": 2.0,
     "axes.labelcolor": INK,
