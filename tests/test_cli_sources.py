@@ -149,6 +149,10 @@ def test_a_sheet_that_tells_too_little_gives_a_map_to_be_finished(tmp_path: Path
     result = run("columns", table, "--out", tmp_path / "map.yaml")
     assert result.exit_code == 0, result.exception
     assert "missing: rows must name their mammogram" in result.output
+    assert (
+        "the first line of the sheet must hold the names of the columns; it holds 'patient id', 'mammo'"
+        in result.output
+    )
     assert f"next: fill in what is missing in {tmp_path / 'map.yaml'}" in result.output
     assert "patient_id: patient id" in (tmp_path / "map.yaml").read_text("utf-8")
     assert "rows must name their mammogram" in str(

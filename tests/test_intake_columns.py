@@ -136,6 +136,7 @@ def test_a_draft_says_what_is_missing_and_keeps_what_is_unsure():
         ("columns: {patient: x}", "no such field as patient"),
         ("columns: {patient_id: x, pathology: p}", "rows must name their mammogram"),
         ("columns: {sop_uid: x}", "map pathology, or label"),
+        ("columns:", "rows must name their mammogram"),
         ("columns: {sop_uid: x, label: y, mass: z}", "mass must stand under rules"),
         ("columns: {sop_uid: x, label: y}\nwords: {site: {a: b}}", "words: may be given for"),
         ("columns: {sop_uid: x, label: y}\nimplants: maybe", "implants"),

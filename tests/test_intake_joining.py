@@ -270,3 +270,17 @@ def test_an_empty_folder_is_refused(tmp_path: Path):
     source = DicomSource(tmp_path / "empty", table, ColumnMap(columns={"sop_uid": "uid", "label": "y"}))
     with pytest.raises(InputError, match="must hold DICOM files; it holds none"):
         plan_from_dicom(source)
+
+
+def test_places_with_a_decimal_comma_are_read_and_what_is_no_number_is_named(tmp_path: Path):
+    path = tmp_path / "semicolons.csv"
+    path.write_text("uid;dx;y;x\n1.2;ADH;10,5;20\n1.2;ADH;1,234;20\n1.2;ADH;left;nan\n", "utf-8")
+    columns = {"sop_uid": "uid", "pathology": "dx", "roi_row": "y", "roi_col": "x"}
+    first, second, third = read_labels(path, ColumnMap(columns=columns))
+    assert first.box is not None
+    assert first.box.centre == (10.5, 20)
+    assert [fault.message for fault in (*second.faults, *third.faults)] == [
+        "column 'y' must hold a number like 716 or 716.5; the cell is none",
+        "the row must say where the lesion lies: a point (roi_row, roi_col), a box (box_top, box_left, and "
+        "box_bottom, box_right or box_width, box_height) or a mask_file; it has none",
+    ]

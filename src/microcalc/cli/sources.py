@@ -59,6 +59,9 @@ def columns(
     text, missing = draft_of_guesses(guesses, comment=_map_comment(spreadsheet))
     for reason in missing:
         typer.echo(typer.style("missing", fg="yellow") + f": {reason}")
+    if missing:
+        names = ", ".join(repr(guess.header) for guess in guesses[:8])
+        typer.echo(f"the first line of the sheet must hold the names of the columns; it holds {names}")
     _show_gaps({guess.field for guess in guesses if guess.confidence >= SURE})
     if out is None:
         typer.echo(f"\n{text}\nto keep it: microcalc cohort columns {spreadsheet} --out MAP.yaml")

@@ -104,7 +104,7 @@ def read_column_map(path: Path) -> ColumnMap:
             "Let `microcalc cohort columns SPREADSHEET --out MAP.yaml` propose one"
         )
     try:
-        return ColumnMap.model_validate(content)
+        return ColumnMap.model_validate({name: value for name, value in content.items() if value != ""})
     except ValidationError as error:
         lines = [f"  {'.'.join(str(p) for p in e['loc'])}: {e['msg']}".lstrip(": ") for e in error.errors()]
         raise ProtocolError(f"{path}: this column map is not allowed:\n" + "\n".join(lines)) from error

@@ -6,6 +6,7 @@ known stand apart in `LabelRow.unknown`, for the screen only. Files are found in
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -251,6 +252,10 @@ class _Reader:
 
     def _box(self, fields: tuple[str, ...], texts: list[str]) -> Box | None:
         numbers = dict(zip(fields, map(_number, texts), strict=True))
+        wordy = [self._map.columns[name] for name, number in numbers.items() if not math.isfinite(number)]
+        if wordy:
+            self._fault("bad-place", f"{_columns_named(wordy)} must hold a number like 716 or 716.5; the cell is none")
+            return None
         try:
             if "roi_row" in numbers:
                 return Box.around(numbers["roi_row"], numbers["roi_col"])
@@ -280,6 +285,9 @@ class _Reader:
         return {name: value for name, value in values.items() if value}
 
 
+_DECIMAL_COMMA = re.compile(r"^(-?\d+),(\d{1,2})$")
+
+
 def _named(text: str) -> str:
     return "" if is_empty(text) else text
 
@@ -291,8 +299,13 @@ def _split(text: str) -> str | None:
     return word if word in ("", *Split) else None
 
 
+def _columns_named(headers: list[str]) -> str:
+    return f"column{'' if len(headers) == 1 else 's'} {', '.join(map(repr, headers))}"
+
+
 def _number(text: str) -> float:
+    """A number, NaN for what is none; 716,5 is read too, but 1,234 is 1234 here and 1.234 there."""
     try:
-        return float(text)
+        return float(_DECIMAL_COMMA.sub(r"\1.\2", text))
     except ValueError:
         return math.nan
