@@ -79,6 +79,13 @@ def test_what_is_given_wrongly_is_refused_before_anything_starts(data: Path, tmp
     assert add(data, "anna").exit_code == 0
 
 
+def test_behind_a_proxy_it_says_that_it_speaks_plain_http(data: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("microcalc.cli.serve._serve", lambda room, *_: room.close())
+    add(data, "anna")
+    said = serve(data, "--port", "0", "--trusted-proxy", "127.0.0.1").output
+    assert re.search(r"listening on http://127\.0\.0\.1:\d+ for the proxy in front", said)
+
+
 def test_the_log_is_checked_by_a_command(data: Path):
     add(data, "anna")
     said = serve(data, "audit").output

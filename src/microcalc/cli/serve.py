@@ -211,7 +211,7 @@ def run(
             if study is not None:
                 typer.echo(f"loading the networks of {study}")
                 room.desk.load()
-            _tell(room)
+            _tell(room, "https" if certificate else "http")
         except BaseException:
             room.close()
             raise
@@ -252,7 +252,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _tell(room: Room) -> None:
+def _tell(room: Room, scheme: str) -> None:
     settings = room.settings
     head = audit.verify(room.store)
     if head.broken_at is not None:
@@ -263,8 +263,8 @@ def _tell(room: Room) -> None:
         room.announce = lambda url: typer.echo(f"  {url}")
         room.announce(room.token_url)
     else:
-        scheme = "https" if settings.https else "http"
-        typer.echo(f"listening on {scheme}://{settings.host}:{settings.port}")
+        behind = " for the proxy in front" if settings.proxy.trusted else ""
+        typer.echo(f"listening on {scheme}://{settings.host}:{settings.port}{behind}")
     typer.echo(f"{RESEARCH_USE}\nstop it with Ctrl+C; what was saved stays")
 
 
