@@ -1,5 +1,6 @@
 """The commands that make cohorts of DICOM: what they say, what they write, and how they end."""
 
+import os
 from pathlib import Path
 
 import openpyxl
@@ -11,7 +12,7 @@ pytest.importorskip("pydicom", reason="pip install 'microcalc[dicom]'")
 from cbis_samples import Lesion, write_collection
 from dicom_folders import exam, sheet
 from microcalc.cli import app
-from microcalc.cohort import check_cohort, read_cohort
+from microcalc.cohort import check_cohort, read_cohort, read_roi
 from microcalc.errors import CohortError, InputError, MicrocalcError, ProtocolError
 from microcalc.intake.dicom import read_mammogram
 from test_intake_from_dicom import HEADER, ROWS
@@ -120,6 +121,37 @@ def test_a_folder_that_is_not_empty_is_refused_before_any_file_is_read(labels: P
         error = error_of(run(*command))
         assert isinstance(error, CohortError)
         assert "Name another, or remove it yourself" in str(error)
+
+
+def test_names_of_files_may_hold_any_byte(tmp_path: Path):
+    exam(tmp_path / "dicom", "Pat1", "20180305")
+    try:
+        (tmp_path / "dicom/Pat1_20180305_0.dcm").rename(os.fsdecode(os.fsencode(tmp_path / "dicom") + b"/M\xfcller\n"))
+    except OSError:
+        pytest.skip("this file system knows names of texts only")
+    labels = sheet(tmp_path / "r.csv", HEADER, "Pat1,2018-03-05,L,CC,350,256,IDC,1,N,4c,no,no")
+    result = run("from-dicom", tmp_path / "dicom", "--labels", labels, "--dry-run", "--list", tmp_path / "list.csv")
+    assert result.exit_code == 0, result.exception
+    assert "M?ller" in (tmp_path / "list.csv").read_text("utf-8-sig")
+    other = sheet(tmp_path / "other.csv", HEADER, "Pat2,2018-03-05,L,CC,350,256,IDC,1,N,4c,no,no")
+    assert "M?ller? (L CC)" in run("from-dicom", tmp_path / "dicom", "--labels", other, "--dry-run").output
+
+
+@pytest.mark.parametrize(("option", "value"), [("--window", 1), ("--for-processing", None)])
+def test_images_are_read_as_told(tmp_path: Path, option: str, value: int | None):
+    intent = {"PresentationIntentType": "FOR PROCESSING"} if option == "--for-processing" else {}
+    exam(tmp_path / "dicom", "Pat1", "20180305", WindowCenter=[2048, 900], WindowWidth=[4096, 300], **intent)
+    labels = sheet(tmp_path / "r.csv", HEADER, "Pat1,2018-03-05,L,CC,350,256,IDC,1,N,4c,no,no")
+    run("columns", labels, "--out", tmp_path / "map.yaml")
+    words = ("from-dicom", tmp_path / "dicom", "--labels", labels, "--columns", tmp_path / "map.yaml")
+    told = (option,) if value is None else (option, value)
+    assert run(*words, "--out", tmp_path / "c", *told).exit_code == 0
+    plain = run(*words, "--out", tmp_path / "d")
+    if value is None:
+        assert plain.exit_code != 0
+        return
+    first, second = (read_roi(next((tmp_path / c).rglob("*.png"))) for c in "cd")
+    assert (first != second).any()
 
 
 def test_columns_shows_its_guesses_and_writes_a_map_once(tmp_path: Path):

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from microcalc.cli.console import printable
 from microcalc.cli.meter import meter
 from microcalc.cli.sources import DryRun, Listing, Out, Processes, ScaleText, SkipBad, tell_cohort, write_listing
 from microcalc.cohort.writer import refuse_occupied
@@ -179,4 +180,4 @@ def _folder(out: Path | None) -> Path:
 
 def _say(lines: Iterable[str]) -> None:
     for line in lines:
-        typer.echo(line)
+        typer.echo(printable(line))

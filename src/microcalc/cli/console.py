@@ -7,7 +7,7 @@ import typer
 
 from microcalc.errors import MissingDependencyError
 
-__all__ = ["errors_to", "files_made", "needs_training_packages"]
+__all__ = ["errors_to", "files_made", "needs_training_packages", "printable"]
 
 _TRAINING = ("torch", "timm", "lightning_fabric", "safetensors")
 
@@ -34,3 +34,8 @@ def files_made(*paths: object) -> None:
     """Name the files that a command made, the last words of every command."""
     for path in paths:
         typer.echo(f"  {path}")
+
+
+def printable(text: str) -> str:
+    """A text without signs that would steer the terminal or that no encoding has (names of files may hold any byte)."""
+    return "".join(c if c.isprintable() else "?" for c in text)

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from microcalc import RESEARCH_USE
-from microcalc.cli.console import files_made
+from microcalc.cli.console import files_made, printable
 from microcalc.cohort.storage import write_atomically
 from microcalc.errors import InputError
 from microcalc.intake.dicom import VERDICT_MEANING, ReadOptions, Verdict
@@ -40,7 +40,7 @@ def inspect(
         if not path.is_symlink() and not path.exists():
             raise InputError(f"files and folders to inspect must be there; {path} is not. Check its name")
     options = ReadOptions(for_processing, largest_pixels=largest_pixels, window=window)
-    typer.echo(f"verdicts on the DICOM files in {', '.join(_printable(str(p)) for p in paths)}")
+    typer.echo(f"verdicts on the DICOM files in {', '.join(printable(str(p)) for p in paths)}")
     records = inspect_files(paths, options, processes=processes)
     kept = _as_table(records, paths) if _is_terminal() else _as_lines(records)
     _summary(kept)
@@ -60,11 +60,11 @@ def _as_lines(records: Iterator[Record]) -> list[Record]:
     kept = []
     for record in records:
         kept.append(record)
-        path, code = _printable(str(record["path"])), record["code"]
+        path, code = printable(str(record["path"])), record["code"]
         if record["accepted"]:
             words = "; ".join((f"{_what(record)}, {_size(record)}, {_scale(record)}", *_note_codes(record)))
         else:
-            words = _printable(str(record["message"]))
+            words = printable(str(record["message"]))
         typer.echo(f"{path}: {code}: {words}")
     return kept
 
@@ -78,10 +78,10 @@ def _as_table(records: Iterator[Record], paths: list[Path]) -> list[Record]:
     for record in records:
         kept.append(record)
         accepted = bool(record["accepted"])
-        words = ", ".join(_note_codes(record)) if accepted else _printable(str(record["message"]))
+        words = ", ".join(_note_codes(record)) if accepted else printable(str(record["message"]))
         verdict = Text(str(record["code"]), style="green" if accepted else "red")
         cells = (_what(record), _size(record), _scale(record), words)
-        table.add_row(Text(_printable(_short(str(record["path"]), paths))), verdict, *(Text(cell) for cell in cells))
+        table.add_row(Text(printable(_short(str(record["path"]), paths))), verdict, *(Text(cell) for cell in cells))
         if time.monotonic() - told > _SECONDS_BETWEEN_LINES:
             told = time.monotonic()
             typer.echo(f"{len(kept)} files")
@@ -127,8 +127,3 @@ def _summary(records: list[Record]) -> None:
     notes = Counter(note for record in records if record["accepted"] for note in _note_codes(record))
     if notes:
         typer.echo("notes on those accepted: " + ", ".join(f"{count} {code}" for code, count in notes.most_common()))
-
-
-def _printable(text: str) -> str:
-    """Without signs that would steer the terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)

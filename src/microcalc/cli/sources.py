@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from microcalc import RESEARCH_USE
-from microcalc.cli.console import files_made
+from microcalc.cli.console import files_made, printable
 from microcalc.cli.meter import meter
 from microcalc.cohort.storage import write_atomically
 from microcalc.cohort.table import Cohort
@@ -20,6 +20,7 @@ from microcalc.intake.column_guess import SURE, Guess, draft_of_guesses, guess_c
 from microcalc.intake.column_map import ColumnMap, column_map_yaml, read_column_map
 from microcalc.intake.crop import Scale
 from microcalc.intake.dicom import ReadOptions
+from microcalc.intake.dicom.facts import LARGEST_PIXELS
 from microcalc.intake.from_dicom import DicomSource, plan_from_dicom
 from microcalc.intake.from_dicom import from_dicom as make_from_dicom
 from microcalc.intake.harvest import HarvestSettings
@@ -94,16 +95,20 @@ def from_dicom(
     processes: Processes = 0,
     skip_bad: SkipBad = False,
     for_processing: Annotated[
-        bool, typer.Option("--accept-for-processing", help="Take raw detector images too, with a note.")
+        bool,
+        typer.Option("--for-processing", "--accept-for-processing", help="Take raw detector images too, with a note."),
     ] = False,
+    largest_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger images unread.")] = LARGEST_PIXELS,
+    window: Annotated[int, typer.Option(min=0, help="Which of several windows is applied, from 0.")] = 0,
 ) -> None:
     """Make a cohort of DICOM mammograms and a spreadsheet of biopsy results."""
     if out is None and not dry_run:
         raise InputError("a cohort must have a folder: give --out FOLDER, or --dry-run to see what would join")
     if out is not None and not dry_run:
         refuse_occupied(out)
+    options = ReadOptions(for_processing, largest_pixels=largest_pixels, window=window)
     settings = HarvestSettings(
-        cut=CutSettings(Scale.parse(scale), ReadOptions(accept_for_processing=for_processing)),
+        cut=CutSettings(Scale.parse(scale), options),
         processes=process_count(processes),
         skip_bad=skip_bad,
         key=key or (out.with_name(f"{out.name}.key") if out is not None else None),
@@ -115,7 +120,7 @@ def from_dicom(
     with meter("files") as progress:
         join = plan_from_dicom(source, processes=settings.processes, progress=progress)
     for line in join_lines(join):
-        typer.echo(line)
+        typer.echo(printable(line))
     if listing is not None:
         write_listing(listing, out, join_table(join))
     if dry_run or out is None:

@@ -230,7 +230,7 @@ def cbis_table(plan: CbisPlan) -> bytes:
         masks = "; ".join(mask.name for mask in joined.masks)
         image = joined.image.name if joined.image else ""
         table.writerow([joined.name, joined.split.value, image, masks, *fate])
-    return out.getvalue().encode("utf-8-sig")
+    return out.getvalue().encode("utf-8-sig", "replace")
 
 
 def _usable_tables(found: Sequence[CbisTable], folder: Path) -> list[CbisTable]:

@@ -43,7 +43,7 @@ def join_table(join: Join) -> bytes:
         else:
             outcome = ("used", "", "")
         table.writerow([joined.row.number, name, joined.by, *outcome])
-    return out.getvalue().encode("utf-8-sig")
+    return out.getvalue().encode("utf-8-sig", "replace")
 
 
 def _rows(join: Join) -> Iterator[str]:
