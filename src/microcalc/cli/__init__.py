@@ -5,7 +5,9 @@ raises on purpose become one message and the exit code of their class; torch is 
 it, at the one place `needs_training_packages` guards. Each command is imported when it is called.
 """
 
+import atexit
 import errno
+import gc
 import sys
 from typing import ClassVar
 
@@ -55,6 +57,7 @@ def _version(
 
 def main() -> None:
     """Run the command line; a foreseen error ends it with one message and an exit code that is not zero."""
+    atexit.register(gc.freeze)  # at the end nothing is searched for cycles: the system takes it all back, 0.2 s sooner
     try:
         app()
     except MicrocalcError as error:
