@@ -1,6 +1,7 @@
 """The commands `microcalc cohort ...`: what they print, make and end with."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,21 @@ def test_bad_images_that_are_left_out_are_listed(source: Path, tmp_path: Path) -
     out = run("from-folders", source, "--out", tmp_path / "c", "--skip-bad")
     assert out.exit_code == 0
     assert "left out, 1:\n  benign/P0_0.png: an image must be a PNG, TIFF or JPEG file" in out.output
+
+
+def test_names_of_files_may_hold_any_byte(source: Path, tmp_path: Path) -> None:
+    benign = os.fsencode(source / "benign")
+    try:
+        (source / "benign/P0_0.png").rename(os.fsdecode(benign + b"/M\xfcller.png"))
+        Path(os.fsdecode(benign + b"/M\xfcller_2.png")).write_bytes(b"damaged")
+        Path(os.fsdecode(benign + b"/\xe4.txt")).write_bytes(b"")
+    except OSError:
+        pytest.skip("this file system knows names of texts only")
+    out = run("from-folders", source, "--out", tmp_path / "c", "--skip-bad")
+    assert out.exit_code == 0, out.exception
+    assert "benign/M?ller_2.png: an image must be" in out.output
+    assert "M_ller" in set(read_cohort(tmp_path / "c").table["image_id"])
+    assert run("check", tmp_path / "c", "--privacy", "--source", source).exit_code == 1
 
 
 def test_fitted_images_are_counted(source: Path, tmp_path: Path) -> None:

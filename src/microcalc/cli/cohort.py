@@ -13,7 +13,7 @@ import pandas as pd
 import typer
 
 from microcalc import RESEARCH_USE
-from microcalc.cli.console import files_made
+from microcalc.cli.console import files_made, printable
 from microcalc.cli.meter import meter
 from microcalc.cohort.audit import Audit, Severity, check_cohort
 from microcalc.cohort.disclosure import privacy_checks
@@ -143,12 +143,12 @@ def _tell(cohort: Cohort, key: Path | None) -> None:
     verdicts = entry if isinstance(entry, list) else []
     for verdict in verdicts:
         if verdict["accepted"]:
-            typer.echo(typer.style("warning", fg="yellow") + f": {verdict['message']}")
+            typer.echo(typer.style("warning", fg="yellow") + f": {_lines(verdict['message'])}")
     left_out = [v for v in verdicts if not v["accepted"]]
     if left_out:
         typer.echo(f"left out, {len(left_out)}:")
     for verdict in left_out:
-        typer.echo(f"  {verdict['source']}: {verdict['message']}")
+        typer.echo(f"  {printable(verdict['source'])}: {_lines(verdict['message'])}")
     padded = int((table["padded"] == "true").sum())
     if padded:
         typer.echo(f"{padded} images were mirrored at their edges to reach 512 x 512 (column padded)")
@@ -173,13 +173,17 @@ def _show(audit: Audit) -> None:
     typer.echo("")
     for finding in audit.findings:
         word = typer.style(finding.severity.value, fg=_COLOURS[finding.severity], bold=True)
-        typer.echo(f"{word} {finding.code}: {finding.message}")
+        typer.echo(f"{word} {finding.code}: {_lines(finding.message)}")
     errors, warnings = len(audit.of(Severity.ERROR)), len(audit.of(Severity.WARNING))
     if errors:
         verdict = "do not use this cohort before the errors are mended"
     else:
         verdict = "look at the warnings before you use it" if warnings else "nothing is wrong with this cohort"
     typer.echo(f"errors: {errors}, warnings: {warnings}; {verdict}")
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _confounder_table(audit: Audit) -> str:

@@ -198,7 +198,8 @@ class CohortWriter:
         clash = sorted(set(self.record) & set(_OWN_ENTRIES))
         if clash:
             raise CohortError(f"{RECORD}: extra entries must have names of their own; {clash} are taken")
-        self._write(RECORD, (json.dumps(record | self.record, indent=1, ensure_ascii=False) + "\n").encode())
+        text = json.dumps(record | self.record, indent=1, ensure_ascii=False) + "\n"
+        self._write(RECORD, text.encode("utf-8", "replace"))  # names of files may hold what no text can
         refuse_occupied(self._folder)
         with self._explained():
             if self._folder.is_dir():
