@@ -18,6 +18,7 @@ from microcalc.learn.predict import read_scores
 from microcalc.protocol import ENSEMBLE
 from microcalc.reader.reader import Reader
 from microcalc.reader.reading import WarningCode
+from microcalc.reader.words import caption
 
 FLOAT32 = 2e-4
 """Folding the batch norms and another order of sums move a probability of these steep little networks by less."""
@@ -224,3 +225,11 @@ def test_a_black_square_gets_a_warning_before_all_others(reader: Reader):
     reading = reader.read_roi(np.zeros((512, 512), np.uint16))
     assert reading.warnings[0].code is WarningCode.BLANK
     assert "100 % of the square is black" in reading.warnings[0].message
+
+
+def test_the_caption_of_a_picture_holds_the_warnings(reader: Reader):
+    reading = reader.read_roi(np.zeros((512, 512), np.uint16))
+    said = caption(reading, ENSEMBLE)
+    for warning in reading.warnings:
+        assert f"Warning: {warning.message}." in said
+    assert said.endswith(RESEARCH_USE)

@@ -15,7 +15,7 @@ from microcalc import RESEARCH_USE
 from microcalc.errors import ImageError, InputError
 from microcalc.reader.evidence import person_name
 from microcalc.reader.finding import Labels
-from report_readings import LABELS, MadeUpReading, film, finding, objects_of, spot
+from report_readings import LABELS, MadeUpReading, Warned, film, finding, objects_of, spot
 from services import dicom_errors, dumped_report
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -149,6 +149,19 @@ def test_every_object_says_research_use(of_film: list[Dataset], of_digital: list
     for made in (*of_film, *of_digital):
         assert "research use only" in made.SeriesDescription
     assert RESEARCH_USE in of_film[1].GraphicAnnotationSequence[0].TextObjectSequence[0].UnformattedTextValue
+
+
+def test_whoever_sees_only_the_picture_sees_the_warnings(of_film: list[Dataset]):
+    text = of_film[1].GraphicAnnotationSequence[0].TextObjectSequence[0].UnformattedTextValue
+    assert ". Warning: film against digital. Research use only." in text
+
+
+def test_many_warnings_are_cut_so_that_the_text_stays_valid():
+    many = finding(2000, 1000, reading=MadeUpReading(warnings=tuple(Warned(f"warning {n} " * 9) for n in range(40))))
+    made = objects_of(film(0), many)[1]
+    text = made.GraphicAnnotationSequence[0].TextObjectSequence[0].UnformattedTextValue
+    assert "(more in the report). Research use only" in text
+    assert len(text) <= 1024
 
 
 def test_the_presentation_state_draws_the_square_on_the_pixels(of_film: list[Dataset]):

@@ -21,8 +21,12 @@ SERIES_NUMBER = 7102
 LAYER = "MICROCALC"
 
 
+_LONGEST_WARNINGS = 500
+"""Letters of warnings beside a square: a text of a presentation state (VR ST) has 1,024 at most; the report has all."""
+
+
 def caption(report: Report, finding: Finding) -> str:
-    """What stands beside a square: the probability, what was called, by which study."""
+    """What stands beside a square: the probability, what was called, by which study; and what to be warned of."""
     reading = finding.reading
     cutoff = f"the cut-off of {cutoff_words(reading.cutoff)}" if math.isfinite(reading.cutoff) else "any cut-off"
     called = "above" if reading.called else "not above"
@@ -31,8 +35,16 @@ def caption(report: Report, finding: Finding) -> str:
     name = f"{lesion}: " if lesion else ""
     return (
         f"{name}probability of malignancy {reading.ensemble:.1%}{calibrated}, {called} {cutoff} "
-        f"(microcalc {report.study.version}, study {one_line(report.study.name)})"
+        f"(microcalc {report.study.version}, study {one_line(report.study.name)}){_warned(finding)}"
     )
+
+
+def _warned(finding: Finding) -> str:
+    """The warnings in a few words: who sees the picture may never see the report."""
+    words = one_line("; ".join(note.message for note in finding.reading.warnings), 10 * _LONGEST_WARNINGS)
+    if len(words) > _LONGEST_WARNINGS:
+        words = f"{words[:_LONGEST_WARNINGS]}... (more in the report)"
+    return f". Warning: {words}" if words else ""
 
 
 def cutoff_words(cutoff: float) -> str:

@@ -52,6 +52,7 @@ def caption(reading: Reading, network: str) -> str:
     words += ": empty, no place speaks for malignancy." if empty else ", scaled to its maximum."
     if network == ENSEMBLE and len(reading.networks) > 1:
         words += " Mean of the networks' heatmaps."
+    words += "".join(f" Warning: {warning.message}." for warning in reading.warnings)
     return f"{words} {RESEARCH_USE}"
 
 
