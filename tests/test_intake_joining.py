@@ -284,3 +284,11 @@ def test_places_with_a_decimal_comma_are_read_and_what_is_no_number_is_named(tmp
         "the row must say where the lesion lies: a point (roi_row, roi_col), a box (box_top, box_left, and "
         "box_bottom, box_right or box_width, box_height) or a mask_file; it has none",
     ]
+
+
+def test_words_that_are_not_known_are_told_once_each(index: ImageIndex, tmp_path: Path):
+    join = joined(index, tmp_path, *(row(uid="1.2.826.99", dx="puzzling") for _ in range(30)))
+    text = "\n".join(join_lines(join))
+    assert "    unknown-word, 30, told below word by word" in text
+    assert text.count("puzzling") == 1
+    assert "its word is not known" not in text

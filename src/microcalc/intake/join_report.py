@@ -17,6 +17,8 @@ _SHOWN = 20
 """Rows or files of one kind that are shown one by one."""
 
 _WORDS_SHOWN = 30
+_UNKNOWN = "unknown-word"
+"""Faults that are listed by their words, not row by row: one word may stand in a thousand rows."""
 
 
 def join_lines(join: Join) -> Iterator[str]:
@@ -74,6 +76,9 @@ def _faults(join: Join) -> Iterator[str]:
         for code, message in dict.fromkeys((fault.code, fault.message) for fault in joined.faults):
             by_code[code].append(f"{joined.row.name}: {message}")
     for code, texts in sorted(by_code.items(), key=lambda item: -len(item[1])):
+        if code == _UNKNOWN:
+            yield f"    {code}, {len(texts)}, told below word by word"
+            continue
         yield f"    {code}, {len(texts)}"
         yield from (f"      {text}" for text in _first(texts))
 
