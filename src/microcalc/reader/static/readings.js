@@ -12,6 +12,9 @@ import { heatPicture } from "./roi.js";
 
 const OUTBOX_MS = 2000;
 
+/** For which PPV and NPV are told, until the page is loaded anew; the study's own at first. @type {number|undefined} */
+let chosenPrevalence;
+
 /** @param {unknown} error */
 const words = (error) => [/** @type {any} */ (error).message, /** @type {any} */ (error).wayOut].filter(Boolean).join("; ");
 
@@ -45,7 +48,11 @@ export class Readings {
   /** Readings made earlier. @param {Annotation[]} annotations */
   async load(annotations) {
     const read = annotations.filter((each) => each.reading_id);
-    await Promise.all(read.map(async (each) => this.all.set(each.id, await api.reading(/** @type {string} */ (each.reading_id)))));
+    await Promise.all(
+      read.map(async ({ id, reading_id: reading }) =>
+        this.all.set(id, await api.reading(/** @type {string} */ (reading), chosenPrevalence)),
+      ),
+    );
     await this.lookAtOutbox();
     this.changed();
   }
@@ -57,7 +64,7 @@ export class Readings {
     this.changed();
     try {
       if (!(await saver.settled())) throw new Error(`the square must be saved first; ${saver.message}`);
-      const reading = await api.read(annotation.id);
+      const reading = await api.read(annotation.id, chosenPrevalence);
       this.all.set(annotation.id, reading);
       this.network ??= "ensemble";
       announce(`Ensemble ${probability(reading.ensemble)}, ${reading.called ? "above" : "not above"} the cut-off`);
@@ -124,6 +131,9 @@ export class Readings {
     if (!reading) return;
     try {
       this.all.set(annotation.id, await api.reading(reading.id, prevalence));
+      chosenPrevalence = prevalence;
+      const others = [...this.all].filter(([id]) => id !== annotation.id);
+      await Promise.all(others.map(async ([id, other]) => this.all.set(id, await api.reading(other.id, prevalence))));
     } catch (error) {
       announce(words(error), "assertive");
     }
