@@ -44,7 +44,7 @@ def test_echo_says_who_answers(pacs_file: Path):
 def test_find_lists_studies(pacs_file: Path):
     lines = run("find", "--patient", "P91", "--pacs", pacs_file).splitlines()
     assert lines[0].split("\t")[:4] == [SOURCE.StudyInstanceUID, "20190304", "P91", "Müller^Ottilie"]
-    assert lines[-1] == "1 studies"
+    assert lines[-1] == "1 study"
 
 
 def test_fetch_makes_files(pacs_file: Path, tmp_path: Path):

@@ -57,7 +57,9 @@ def find(
     found = _client(pacs).query(query)
     for one in found:
         typer.echo(_line(one))
-    typer.echo(f"{len(found)} studies{' (there may be more: --limit)' if len(found) == limit else ''}", err=True)
+    noun = "study" if len(found) == 1 else "studies"
+    more = " (there may be more: --limit)" if len(found) == limit else ""
+    typer.echo(f"{len(found)} {noun}{more}", err=True)
 
 
 @app.command()
