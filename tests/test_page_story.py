@@ -252,6 +252,7 @@ def test_two_readers_are_blind_until_both_have_finished_then_see_how_far_they_ag
                     visitor.page.get_by_role("list", name="Squares of anna").wait_for()
                     visitor.press("g")
                     dialog = visitor.page.get_by_role("dialog")
+                    dialog.get_by_text("1 square of both").wait_for()
                     dialog.get_by_text("mean overlap (intersection over union) 1.00").wait_for()
                     assert dialog.get_by_role("row", name="pathology").is_visible()
 

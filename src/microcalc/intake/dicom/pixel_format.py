@@ -70,7 +70,8 @@ def pixel_format(header: Header, *, largest_pixels: int) -> PixelFormat:
         raise Rejected(
             Verdict.TOO_LARGE,
             f"at most {largest_pixels:,} pixels are read; the header declares {rows} x {cols}. "
-            "If the image is really that large, raise the limit (largest_pixels, --largest-pixels)",
+            "If the image is really that large, read it with a higher limit: cohort inspect and from-dicom have "
+            "--largest-pixels",
         )
     allocated = header.integer("BitsAllocated") or 0
     stored = header.integer("BitsStored") or allocated

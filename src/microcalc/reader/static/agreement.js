@@ -41,7 +41,7 @@ function pairTable(pair) {
     h(
       "p",
       {},
-      `${pair.matched} squares of both, ${(pair.only ?? []).join(" and ")} of one alone; mean overlap (intersection over union) ${number(pair.overlap)}`,
+      `${pair.matched} ${pair.matched === 1 ? "square" : "squares"} of both, ${(pair.only ?? []).join(" and ")} of one alone; mean overlap (intersection over union) ${number(pair.overlap)}`,
     ),
     h(
       "table",

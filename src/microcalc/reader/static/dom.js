@@ -117,6 +117,7 @@ export function dialog(title, content, { wide = false, fixed = false } = {}) {
 export function plain(word) {
   const known = /** @type {Record<string, string>} */ ({
     dcis: "DCIS",
+    birads: "BI-RADS",
     high_risk: "high risk",
     resnet101: "ResNet-101",
     xception: "Xception",

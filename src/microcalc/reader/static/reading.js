@@ -171,7 +171,7 @@ function meaningRow(name, { value, low, high }) {
     {},
     h("th", { scope: "row" }, name),
     h("td", {}, track),
-    h("td", { class: "value" }, `${percent(value)} %`),
+    h("td", { class: "value" }, value === null ? "undefined" : `${percent(value)} %`),
     h("td", { class: "limits dim" }, low === null || high === null ? "no limits" : `${percent(low)}–${percent(high)} %`),
   );
 }
