@@ -62,6 +62,7 @@ def in_processes(
     queue = iter(items)
     first = list(islice(queue, at_least))
     if processes <= 1 or len(first) < at_least:
+        keep_memory()
         yield from map(function, chain(first, queue))
         return
     left: Iterator[Item] = chain(first, queue)
