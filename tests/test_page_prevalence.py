@@ -1,5 +1,6 @@
 """The prevalence that a reader has chosen: for every reading, not for one."""
 
+import re
 from pathlib import Path
 
 from page_browser import Visitor, chromium, served, visiting
@@ -18,9 +19,10 @@ def test_the_chosen_prevalence_stays_for_the_next_square_and_exam(tmp_path: Path
         visitor.open_exam("P1")
         for name in ("R CC", "R MLO"):
             click(visitor, name, 0.7, 0.5)
-            visitor.saved()
+            square = page.get_by_role("button", name=re.compile(f"Square . on {name}"))
+            square.wait_for()
             visitor.press("r")
-            page.get_by_role("region", name="Reading").wait_for()
+            square.and_(page.get_by_role("button", name=re.compile("read 0"))).wait_for()
         page.get_by_label("Prevalence of malignancy").fill("7")
         page.get_by_label("Prevalence of malignancy").press("Enter")
         page.get_by_role("row", name="PPV").get_by_text("7 %", exact=True).wait_for()
