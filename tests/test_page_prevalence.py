@@ -3,8 +3,11 @@
 import re
 from pathlib import Path
 
+from playwright.sync_api import Route
+
 from page_browser import Visitor, chromium, served, visiting
 from reader_room import StandIn
+from services import until
 from test_page_story import click, exam
 
 
@@ -34,4 +37,30 @@ def test_the_chosen_prevalence_stays_for_the_next_square_and_exam(tmp_path: Path
         page.get_by_role("link", name="Back to the worklist").click()
         visitor.open_exam("P1")
         page.get_by_role("button", name="Square A on R CC").click()
+        assert prevalence(visitor) == "7"
+
+
+def test_what_is_being_typed_is_not_drawn_over(tmp_path: Path):
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    with chromium() as browser, served(tmp_path, reader=StandIn()) as room, visiting(browser, room) as visitor:
+        page = visitor.page
+        visitor.by_token().upload(*exam())
+        visitor.open_exam("P1")
+        page.route("**/heatmaps", hold)
+        click(visitor, "R CC", 0.7, 0.5)
+        visitor.saved()
+        visitor.press("r")
+        page.get_by_label("Prevalence of malignancy").select_text()
+        until(lambda: bool(held) or page.wait_for_timeout(20), seconds=10, what="the heatmaps to be asked for")
+        held[0].continue_()
+        page.wait_for_timeout(500)
+        page.keyboard.type("7")
+        assert prevalence(visitor) == "7"
+        page.get_by_label("Prevalence of malignancy").press("Enter")
+        page.get_by_role("row", name="PPV").get_by_text("7 %", exact=True).wait_for()
+        page.get_by_label("Prevalence of malignancy").press("Tab")
         assert prevalence(visitor) == "7"

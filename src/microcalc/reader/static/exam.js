@@ -249,6 +249,11 @@ export class ExamPage {
   drawResult() {
     const { chosen } = this.squares;
     if (!chosen) return this.result.replaceChildren();
+    const active = document.activeElement;
+    if (active instanceof HTMLElement && active.dataset.focus === "prevalence" && !active.dataset.asked) {
+      active.onblur = () => this.drawResult(); // not under somebody's fingers
+      return undefined;
+    }
     const focused = this.result.contains(document.activeElement) ? document.activeElement?.getAttribute("data-focus") : null;
     const reading = this.readings.of(chosen);
     const stale = reading && (reading.roi.row !== Math.floor(chosen.row + 0.5) || reading.roi.col !== Math.floor(chosen.col + 0.5));

@@ -122,16 +122,19 @@ function warningList(reading) {
 /** What the cut-off means in this study, at the chosen prevalence. @param {Reading} reading @param {Shown} shown */
 function meaning(reading, shown) {
   const { sensitivity, specificity, ppv, npv, prevalence, images, patients, confidence } = reading.meaning;
+  const percents = String(Number((100 * prevalence).toFixed(1)));
   const input = h("input", {
     type: "number",
     min: "0.1",
     max: "99.9",
     step: "any",
-    value: String(Number((100 * prevalence).toFixed(1))),
+    value: percents,
     "aria-label": "Prevalence of malignancy in percent",
     dataset: { focus: "prevalence" },
     onchange: () => {
-      if (input.reportValidity()) shown.explain(input.valueAsNumber / 100);
+      if (!input.reportValidity()) return;
+      input.dataset.asked = "true"; // nothing is being typed any more
+      shown.explain(input.valueAsNumber / 100);
     },
   });
   const chosenOn = reading.chosen_on ? `chosen on ${plain(reading.chosen_on)}` : "";
