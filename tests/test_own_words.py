@@ -94,3 +94,35 @@ def test_the_maker_in_the_spreadsheet_is_no_disclosure(tmp_path: Path) -> None:
     wanted = {text.text for text in collect_texts([tmp_path / "dicom", labels]).wanted}
     assert "Zwillinger" in wanted
     assert "HOLOGIC" not in wanted
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "shows"),
+    [
+        ("film", "mark the lesion on the page", False),
+        ("film", "Mark the lesion on the page", False),
+        ("Mark", "it looks like text", True),
+        ("mark.dcm", "it looks like text", True),
+        ("film", "it looks like Mark", True),
+        ("film", "it looks like MARK", True),
+    ],
+)
+def test_a_surname_that_is_also_a_word_shows_where_it_stands_as_a_surname(
+    tmp_path: Path, source: str, message: str, shows: bool
+) -> None:
+    pytest.importorskip("pydicom", reason="pip install 'microcalc[dicom]'")
+    exam(tmp_path / "dicom", "Mark^Zwillinger", "20180305")
+    with CohortWriter(tmp_path / "cohort", sources=[{"kind": "dicom"}]) as writer:
+        for label in (0, 1):
+            writer.add({"image_id": f"L_CC_{label}", "patient_id": f"P{label:016x}", "label": label}, picture(label))
+        writer.reject(Verdict(source, True, "film", message))
+    wanted = [text for text in collect_texts([tmp_path / "dicom"]).wanted if text.text == "Mark"]
+    assert len(wanted) == 1
+    findings = check_cohort(tmp_path / "cohort", contents=False, more=privacy_checks(wanted)).findings
+    assert ("privacy-source" in {f.code for f in findings}) is shows
+
+
+def test_a_patient_named_like_a_device_is_still_looked_for(tmp_path: Path) -> None:
+    pytest.importorskip("pydicom", reason="pip install 'microcalc[dicom]'")
+    exam(tmp_path / "dicom", "Aurora^Zwillinger", "20180305", ManufacturerModelName="Aurora")
+    assert "Aurora" in {text.text for text in collect_texts([tmp_path / "dicom"]).wanted}

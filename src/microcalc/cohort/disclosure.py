@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from microcalc.cohort.evidence import Check, Evidence
 from microcalc.cohort.findings import Finding, count, error, note, some
-from microcalc.cohort.own_words import is_own_prose
+from microcalc.cohort.own_words import is_own_prose, stands_in_prose_only
 from microcalc.cohort.rows import COLUMNS
 from microcalc.cohort.search import FILE_NAMES, Needles, Passage, WantedText, passages
 from microcalc.cohort.writer import RECORD, TABLE
@@ -164,7 +164,7 @@ def _search(
             places[code].append(passage.place)
         for number in needles.find(passage):
             wanted = needles.wanted[number]
-            if passage.place == RECORD and _is_ours(wanted):
+            if passage.place == RECORD and _is_ours(wanted, evidence):
                 passed_over.add(number)
             else:
                 shown[wanted.origin].append(passage.place)
@@ -179,9 +179,11 @@ def _search(
         yield error("privacy-source", f"{origin} of the source shows through, in {some(dict.fromkeys(where))}")
 
 
-def _is_ours(wanted: WantedText) -> bool:
-    """Whether microcalc writes a text into the record itself; of names only single words are taken for such."""
-    return is_own_prose(wanted.text) and not (wanted.is_name and len(wanted.text.split()) > 1)
+def _is_ours(wanted: WantedText, evidence: Evidence) -> bool:
+    """Whether microcalc writes a text into the record itself; a name only where it stands there as such a word."""
+    if not is_own_prose(wanted.text) or not wanted.is_name:
+        return is_own_prose(wanted.text)
+    return len(wanted.text.split()) == 1 and stands_in_prose_only(wanted.text, evidence.record)
 
 
 def _patterns_in(passage: Passage, evidence: Evidence) -> Iterator[str]:

@@ -5,8 +5,9 @@ told from names here; what a hit means is said in `microcalc.cohort.disclosure`.
 """
 
 import re
+from collections.abc import Iterator
 
-__all__ = ["OWN_WORDS", "is_own_prose"]
+__all__ = ["OWN_WORDS", "is_own_prose", "stands_in_prose_only"]
 
 OWN_WORDS = frozenset(
     """
@@ -61,4 +62,40 @@ def is_own_prose(text: str) -> bool:
     return bool(long) and not re.search(r"\d", text) and OWN_WORDS.issuperset(long)
 
 
+def stands_in_prose_only(word: str, record: object) -> bool:
+    """Whether a word is written in a record as microcalc writes it and no other way.
+
+    That is in lower case or at the beginning of a sentence, in a text of three words and more or in a key. A surname
+    may be such a word (Mark, Long); where it stands alone, in a file's name or with a capital it is the surname.
+
+    Args:
+        word: one word, in any case.
+        record: content of ``cohort.json``.
+    """
+    found = re.compile(re.escape(word), re.IGNORECASE)
+    return all(
+        (is_key or len(text.split()) >= _FEWEST_WORDS) and (match.group().islower() or _begins(text, match))
+        for text, is_key in _texts(record)
+        for match in found.finditer(text)
+    )
+
+
+def _begins(text: str, match: re.Match[str]) -> bool:
+    return match.group()[1:].islower() and re.search(r"(?:^|[.:;] )$", text[: match.start()]) is not None
+
+
+def _texts(record: object) -> Iterator[tuple[str, bool]]:
+    """Every text of a record, and whether it is a key."""
+    if isinstance(record, str):
+        yield record, False
+    elif isinstance(record, dict):
+        for key, value in record.items():
+            yield str(key), True
+            yield from _texts(value)
+    elif isinstance(record, list):
+        for value in record:
+            yield from _texts(value)
+
+
 _SHORTEST = 4
+_FEWEST_WORDS = 3

@@ -181,8 +181,10 @@ class _Collector:
             self.skipped[_UNREAD] += 1
 
     def result(self) -> tuple[WantedText, ...]:
-        """What was collected, but for makers and models, which the cohort carries wherever the source says them."""
-        wanted = tuple(text for text in self.wanted.values() if text.text.casefold() not in self._devices)
+        """What was collected, but for makers and models, which the cohort carries; a person of that name stays."""
+        wanted = tuple(
+            text for text in self.wanted.values() if text.is_name or text.text.casefold() not in self._devices
+        )
         if len(wanted) < len(self.wanted):
             self.skipped[_CARRIED] += len(self.wanted) - len(wanted)
         return wanted
@@ -221,7 +223,7 @@ class _Collector:
         if is_name:
             for part in re.split(r"[\^=,\s]+", text):
                 if part and not _reason_to_skip(part):
-                    self.wanted.setdefault((part, origin), WantedText(part, origin))
+                    self.wanted.setdefault((part, origin), WantedText(part, origin, is_name=True))
 
 
 def _reason_to_skip(text: str) -> str:
