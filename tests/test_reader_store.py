@@ -8,13 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.orm import Session
 
 from microcalc.errors import InputError, MicrocalcError
 from microcalc.reader import audit
+from microcalc.reader import store as store_module
 from microcalc.reader.audit import Head
 from microcalc.reader.models import Account, Annotation, AnnotationVersion, Base, Exam, Image, now
 from microcalc.reader.store import Store, sqlite_url
@@ -42,6 +46,24 @@ def test_the_migrations_make_the_tables_that_the_models_name(store: Store):
     with store.reading() as session:
         context = MigrationContext.configure(session.connection())
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_a_store_of_the_first_version_keeps_its_content_and_gets_the_tables_of_this_one(url: str):
+    first = create_engine(store_module._engine(url).url)
+    config = Config()
+    config.set_main_option("script_location", str(store_module.MIGRATIONS))
+    with first.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "r0001")
+    with Session(first) as session:
+        session.add(Account(name="anna", role="admin"))
+        session.commit()
+    first.dispose()
+    store = Store.open(url)
+    with store.reading() as session:
+        assert session.scalars(select(Account.name)).all() == ["anna"]
+        assert compare_metadata(MigrationContext.configure(session.connection()), Base.metadata) == []
+    store.close()
 
 
 def test_a_store_keeps_its_name_and_content_when_it_is_opened_again(url: str):

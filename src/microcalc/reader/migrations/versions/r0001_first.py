@@ -104,11 +104,10 @@ sa.Table(
     "annotations",
     _TABLES,
     sa.Column("id", sa.String(32), primary_key=True),
-    sa.Column("image_id", sa.String(32), sa.ForeignKey("images.id"), nullable=False),
-    sa.Column("account_id", sa.String(32), sa.ForeignKey("accounts.id"), nullable=False),
+    sa.Column("image_id", sa.String(32), sa.ForeignKey("images.id"), index=True, nullable=False),
+    sa.Column("account_id", sa.String(32), sa.ForeignKey("accounts.id"), index=True, nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("deleted", sa.Boolean, nullable=False),
-    sa.Index("ix_annotations_image_reader", "image_id", "account_id"),
 )
 sa.Table(
     "annotation_versions",
