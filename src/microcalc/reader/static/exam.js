@@ -271,7 +271,10 @@ export class ExamPage {
         send: () => this.readings.send(chosen),
       });
     this.result.replaceChildren(this.readButton(chosen, Boolean(reading)), ...(card ? [card] : []));
-    if (focused) this.result.querySelector(`[data-focus="${focused}"]`)?.focus({ preventScroll: true });
+    const next = focused && this.result.querySelector(`[data-focus="${focused}"]`);
+    if (!next) return undefined;
+    if (/** @type {HTMLElement} */ (active).dataset.asked) next.dataset.asked = "true"; // the answer may still be on its way
+    next.focus({ preventScroll: true });
     return undefined;
   }
 

@@ -131,6 +131,7 @@ function meaning(reading, shown) {
     value: percents,
     "aria-label": "Prevalence of malignancy in percent",
     dataset: { focus: "prevalence" },
+    oninput: () => delete input.dataset.asked,
     onchange: () => {
       if (!input.reportValidity()) return;
       input.dataset.asked = "true"; // nothing is being typed any more

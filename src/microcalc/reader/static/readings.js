@@ -18,6 +18,16 @@ let chosenPrevalence;
 /** @param {unknown} error */
 const words = (error) => [/** @type {any} */ (error).message, /** @type {any} */ (error).wayOut].filter(Boolean).join("; ");
 
+/** A reading at the chosen prevalence; one of another study, which this server cannot explain, as it was made. @param {string} id */
+async function explained(id) {
+  try {
+    return await api.reading(id, chosenPrevalence);
+  } catch (error) {
+    if (/** @type {any} */ (error).status !== 409) throw error;
+    return api.reading(id);
+  }
+}
+
 export class Readings {
   /** @param {boolean} pacs is set up @param {() => void} changed */
   constructor(pacs, changed) {
@@ -49,9 +59,7 @@ export class Readings {
   async load(annotations) {
     const read = annotations.filter((each) => each.reading_id);
     await Promise.all(
-      read.map(async ({ id, reading_id: reading }) =>
-        this.all.set(id, await api.reading(/** @type {string} */ (reading), chosenPrevalence)),
-      ),
+      read.map(async ({ id, reading_id: reading }) => this.all.set(id, await explained(/** @type {string} */ (reading)))),
     );
     await this.lookAtOutbox();
     this.changed();
@@ -133,7 +141,7 @@ export class Readings {
       this.all.set(annotation.id, await api.reading(reading.id, prevalence));
       chosenPrevalence = prevalence;
       const others = [...this.all].filter(([id]) => id !== annotation.id);
-      await Promise.all(others.map(async ([id, other]) => this.all.set(id, await api.reading(other.id, prevalence))));
+      await Promise.all(others.map(async ([id, other]) => this.all.set(id, await explained(other.id))));
     } catch (error) {
       announce(words(error), "assertive");
     }
