@@ -74,7 +74,9 @@ def test_boxes_get_the_label_of_their_breast(folder: Path, tmp_path: Path):
     assert set(found["pathology"]) == {""}
     flow = cohort.record["flow"]
     assert isinstance(flow, dict)
-    assert [(s["code"], s["images"]) for s in flow["left_out"]] == [("no_calcification", 1), ("mass", 1)]
+    assert [(s["code"], s["images"]) for s in flow["left_out"]] == [
+        ("no_calcification", 1), ("mass", 1), ("no_histopathology", 0),
+    ]  # fmt: skip
     assert "calcification: 1 benign, 1 malignant" in "\n".join(cmmd_lines(plan))
 
 

@@ -95,6 +95,7 @@ def test_the_flow_counts_each_rule_in_the_papers_order(folder: Path, tmp_path: P
         "left_out": [
             {"code": "mass", "reason": "mass with the calcifications", "images": 1, "patients": 1},
             {"code": "history", "reason": "history of breast cancer", "images": 1, "patients": 1},
+            {"code": "implant", "reason": "breast implant", "images": 0, "patients": 0},
             {"code": "no_histopathology", "reason": "no histopathology", "images": 1, "patients": 1},
         ],
         "included": {"images": 5, "patients": 3},
@@ -147,7 +148,9 @@ def test_faults_refuse_the_whole_and_name_each_row(folder: Path, tmp_path: Path)
     cohort = made(folder, tmp_path, rows, skip_bad=True)
     flow = cohort.record["flow"]
     assert isinstance(flow, dict)
-    assert [s["code"] for s in flow["left_out"]] == ["mass", "history", "no_histopathology", "no-image", "no-place"]
+    assert [s["code"] for s in flow["left_out"]] == [
+        "mass", "history", "implant", "no_histopathology", "no-image", "no-place",
+    ]  # fmt: skip
 
 
 def test_nothing_left_is_refused_with_the_reasons(folder: Path, tmp_path: Path):

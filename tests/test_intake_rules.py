@@ -60,3 +60,13 @@ def test_the_flow_counts_images_and_patients_in_the_order_of_its_reasons():
         ],
         "included": {"images": 3, "patients": 2},
     }
+
+
+def test_a_rule_that_left_nobody_out_is_told_in_its_place():
+    flow = Flow({"mass": "a mass", "history": "history", "no-image": "no image"}, asked=("mass", "history"))
+    flow.leave_out("history", "history", "p1")
+    flow.keep("p2")
+    assert flow.record()["left_out"] == [
+        {"code": "mass", "reason": "a mass", "images": 0, "patients": 0},
+        {"code": "history", "reason": "history", "images": 1, "patients": 1},
+    ]

@@ -49,8 +49,8 @@ def test_what_is_being_typed_is_not_drawn_over(tmp_path: Path):
     with chromium() as browser, served(tmp_path, reader=StandIn()) as room, visiting(browser, room) as visitor:
         page = visitor.page
         visitor.by_token().upload(*exam())
-        visitor.open_exam("P1")
         page.route("**/heatmaps", hold)
+        visitor.open_exam("P1")
         click(visitor, "R CC", 0.7, 0.5)
         visitor.saved()
         visitor.press("r")
@@ -71,9 +71,9 @@ def test_a_prevalence_that_is_asked_for_is_drawn_when_it_is_answered(tmp_path: P
     with chromium() as browser, served(tmp_path, reader=StandIn()) as room, visiting(browser, room) as visitor:
         page = visitor.page
         visitor.by_token().upload(*exam())
-        visitor.open_exam("P1")
         page.route("**/heatmaps", lambda route: held.update(heatmaps=route))
         page.route("**/api/readings/*prevalence=*", lambda route: held.update(reading=route))
+        visitor.open_exam("P1")
         click(visitor, "R CC", 0.7, 0.5)
         visitor.saved()
         visitor.press("r")

@@ -272,17 +272,17 @@ def test_a_reading_that_waits_can_be_left(browser: Browser, tmp_path: Path):
 
 
 def test_r_reads_a_square_that_is_still_on_its_way_to_the_server(browser: Browser, room: Room):
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
     with visiting(browser, room) as visitor:
         visitor.by_token().upload(*exam())
+        visitor.page.route("**/images/*/annotations", hold)
         visitor.open_exam("P1")
         visitor.press("r")
         visitor.page.get_by_text("Place a square first").wait_for(state="attached")
-        held: list[Route] = []
-
-        def hold(route: Route) -> None:
-            held.append(route)
-
-        visitor.page.route("**/annotations", hold)
         click(visitor, "R CC", 0.7, 0.5)
         until(lambda: bool(held) or visitor.page.wait_for_timeout(20), seconds=10, what="the square to be sent")
         visitor.press("r")

@@ -147,8 +147,8 @@ def tell_cohort(cohort: Cohort, *, key: Path | None) -> None:
     flow = record.get("flow")
     steps = flow.get("left_out", []) if isinstance(flow, dict) else []
     for step in steps:
-        patients = f"{step['patients']} patient{'' if step['patients'] == 1 else 's'}"
-        typer.echo(f"  left out, {step['images']} ({patients}): {step['reason']}")
+        patients = f" ({step['patients']} patient{'' if step['patients'] == 1 else 's'})" if step["images"] else ""
+        typer.echo(f"  left out, {step['images']}{patients}: {step['reason']}")
     entry = record.get("verdicts")
     for verdict in entry if isinstance(entry, list) else []:
         if verdict["accepted"]:

@@ -14,8 +14,8 @@ from microcalc.intake.column_map import ColumnMap
 from microcalc.intake.dicom import ReadOptions
 from microcalc.intake.harvest import Harvest, HarvestSettings, LeftOut, Progress, harvest
 from microcalc.intake.image_files import ImageIndex, read_image_files
-from microcalc.intake.joining import Join, JoinedRow, join_rows, mask_path
-from microcalc.intake.labels import read_labels
+from microcalc.intake.joining import IMPLANT, Join, JoinedRow, join_rows, mask_path
+from microcalc.intake.labels import NO_HISTOPATHOLOGY, read_labels
 from microcalc.intake.lesions import Lesion
 from microcalc.intake.rules import PAPER_REASONS
 
@@ -131,6 +131,7 @@ def harvest_of_join(join: Join, column_map: ColumnMap, description: Mapping[str,
         left_out=left_out,
         remarks=_remarks(join),
         reasons={**own, **PAPER_REASONS, **FAULT_REASONS},
+        rules=(*own, NO_HISTOPATHOLOGY.code, *([IMPLANT.code] if column_map.implants == "leave_out" else [])),
         record={"join": _counts(join)},
     )
 

@@ -77,6 +77,7 @@ class Harvest:
         left_out: what gives none.
         remarks: what a person must know of the source as a whole.
         reasons: code and words of the reasons, in the order of the flow diagram.
+        rules: codes of the rules that were asked; they are told in the flow even where they left nobody out.
         record: further entries of ``cohort.json``.
         published_names: lesions are named as published, which tells the patient; a key hides these names too.
     """
@@ -87,6 +88,7 @@ class Harvest:
     left_out: Sequence[LeftOut] = ()
     remarks: Sequence[Verdict] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
+    rules: Sequence[str] = ()
     record: Mapping[str, object] = field(default_factory=dict)
     published_names: bool = False
 
@@ -187,7 +189,7 @@ class _Basket:
     def close(self, source: Harvest, left_out: Sequence[LeftOut]) -> None:
         """Fill in what follows from all rows together: dates, flow, verdicts."""
         self._names.close(self._writer)
-        flow = Flow(source.reasons)
+        flow = Flow(source.reasons, source.rules)
         for lost in left_out:
             flow.leave_out(lost.code, lost.reason, lost.patient)
         for patient in self._names.patients:

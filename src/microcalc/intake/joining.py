@@ -15,7 +15,7 @@ from microcalc.intake.image_files import ImageFile, ImageIndex
 from microcalc.intake.labels import ImageKey, LabelRow, RowFault
 from microcalc.intake.rules import PAPER_REASONS, Rule
 
-__all__ = ["Join", "JoinedRow", "join_rows", "mask_path"]
+__all__ = ["IMPLANT", "Join", "JoinedRow", "join_rows", "mask_path"]
 
 IMPLANT = Rule("implant", PAPER_REASONS["implant"], "")
 

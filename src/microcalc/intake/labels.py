@@ -33,7 +33,7 @@ from microcalc.intake.terms import (
 )
 from microcalc.vocabulary import Split
 
-__all__ = ["ImageKey", "LabelRow", "RowFault", "label_rows", "read_labels"]
+__all__ = ["NO_HISTOPATHOLOGY", "ImageKey", "LabelRow", "RowFault", "label_rows", "read_labels"]
 
 NO_HISTOPATHOLOGY = Rule("no_histopathology", PAPER_REASONS["no_histopathology"], "")
 

@@ -4,7 +4,7 @@ A rule says yes, no, or that it does not know the word; a yes leaves the row out
 so the numbers of the flow diagram add up. Where the rows come from and what becomes of them is told elsewhere.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from microcalc.intake.column_map import ColumnMap, RuleColumn
@@ -91,10 +91,12 @@ class Flow:
 
     Args:
         reasons: code and words of each reason, in the order of the diagram; others follow as they come.
+        asked: codes that are told even where they left nobody out; other reasons are told where they did.
     """
 
-    def __init__(self, reasons: Mapping[str, str]) -> None:
+    def __init__(self, reasons: Mapping[str, str], asked: Collection[str] = ()) -> None:
         self._reasons = dict(reasons)
+        self._asked = frozenset(asked)
         self._left_out: dict[str, list[str]] = {}
         self._kept: list[str] = []
 
@@ -113,9 +115,9 @@ class Flow:
         return {
             "assessed": _counted(everybody),
             "left_out": [
-                {"code": code, "reason": reason, **_counted(self._left_out[code])}
+                {"code": code, "reason": reason, **_counted(self._left_out.get(code, ()))}
                 for code, reason in self._reasons.items()
-                if code in self._left_out
+                if code in self._left_out or code in self._asked
             ],
             "included": _counted(self._kept),
         }
