@@ -35,10 +35,10 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from benchmarks.reading import study_folder
-from microcalc.reader.people import Role, add_account, open_session
-from microcalc.reader.room import open_store
+from microcalc.reader.room.people import Role, add_account, open_session
+from microcalc.reader.room.room import open_store
 from microcalc.reader.settings import Settings
-from microcalc.reader.store import Store
+from microcalc.reader.store.database import Store
 
 ROWS, COLUMNS = 4_700, 2_900
 _URL = re.compile(r"(http://127\.0\.0\.1:\d+)/api/token\?token=\S+")

@@ -1,8 +1,8 @@
 """Clients of the tests' PACS, each by another way."""
 
-from microcalc.reader.pacs import PacsClient
-from microcalc.reader.pacs_client import open_pacs
-from microcalc.reader.pacs_settings import checked_pacs_settings
+from microcalc.reader.pacs.archive import PacsClient
+from microcalc.reader.pacs.client import open_pacs
+from microcalc.reader.pacs.settings import checked_pacs_settings
 from services import Orthanc
 
 

@@ -23,9 +23,9 @@ pytest.importorskip("playwright", reason="pip install playwright")
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
 
-from microcalc.reader.app import app_of
-from microcalc.reader.room import Room, open_room
+from microcalc.reader.room.room import Room, open_room
 from microcalc.reader.settings import Settings
+from microcalc.reader.web.app import app_of
 from services import program
 
 ARGUMENTS = [

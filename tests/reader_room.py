@@ -21,11 +21,11 @@ from fastapi.testclient import TestClient
 from dicom_samples import breast, dataset, to_bytes
 from microcalc.intake.crop import cut_roi
 from microcalc.intake.dicom import Mammogram
-from microcalc.reader.app import app_of
-from microcalc.reader.people import Role, add_account, open_session
 from microcalc.reader.reading import Interval, Meaning, Reading, RoiPlace
-from microcalc.reader.room import Room, open_room
+from microcalc.reader.room.people import Role, add_account, open_session
+from microcalc.reader.room.room import Room, open_room
 from microcalc.reader.settings import Settings
+from microcalc.reader.web.app import app_of
 
 BASE = "http://127.0.0.1:8765"
 PASSWORD = "correct horse battery"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from microcalc.reader.room import Room
+from microcalc.reader.room.room import Room
 from reader_room import Guest, Rooms
 
 

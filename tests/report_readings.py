@@ -9,8 +9,8 @@ import numpy as np
 import pydicom
 from pydicom import Dataset
 
-from microcalc.reader.finding import Finding, Labels, Observer, StudyFacts
-from microcalc.reader.structured_report import report_objects
+from microcalc.reader.objects.finding import Finding, Labels, Observer, StudyFacts
+from microcalc.reader.objects.structured_report import report_objects
 
 AT = datetime(2026, 3, 4, 12, 30, 5)
 OBSERVER = Observer("Müller^Anna", "mueller")

@@ -15,9 +15,9 @@ from microcalc.cli import app
 from microcalc.cli.serve import _listen
 from microcalc.cli.serve import app as serve_app
 from microcalc.errors import InputError, MicrocalcError, ProtocolError, StudyError
-from microcalc.reader import audit
 from microcalc.reader.engine import RUNTIMES
-from microcalc.reader.store import Store, sqlite_url
+from microcalc.reader.store import audit
+from microcalc.reader.store.database import Store, sqlite_url
 
 PASSWORD = {"MICROCALC_PASSWORD": "correct horse battery"}
 

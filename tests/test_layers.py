@@ -19,6 +19,8 @@ LAYERS = {
     "cli": 5,
 }  # fmt: skip
 APART = {"intake", "learn", "stats"}
+ROOMS = {"": 0, "objects": 1, "pacs": 2, "store": 3, "room": 4, "web": 5}
+"""Of the reader, in the same order; "" is what lies in its folder itself."""
 
 
 def room(name: str) -> str:
@@ -50,6 +52,22 @@ def test_no_module_imports_from_a_layer_to_its_right():
                 continue
             assert LAYERS[there] <= LAYERS[here], f"{name} imports {imported}"
             assert not {here, there} <= APART, f"{name} and {imported} should not know each other"
+
+
+def test_the_rooms_of_the_reader_do_not_look_back():
+    def place(name: str) -> int:
+        parts = name.split(".")
+        return ROOMS[parts[2] if len(parts) > 2 and (ROOT / "reader" / parts[2]).is_dir() else ""]
+
+    seen = [
+        (name, imported)
+        for name, path in modules()
+        if name.startswith("microcalc.reader.")
+        for imported in imports_of(path)
+        if imported.startswith("microcalc.reader")
+    ]
+    assert {place(name) for name, _ in seen} == set(ROOMS.values())
+    assert [(name, imported) for name, imported in seen if place(imported) > place(name)] == []
 
 
 def test_no_two_modules_import_each_other():

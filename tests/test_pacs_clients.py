@@ -12,10 +12,10 @@ from pydicom import Dataset
 from digital_mammogram import digital_mammogram
 from microcalc.errors import PacsError
 from microcalc.intake.dicom import Mammogram, read_mammogram
-from microcalc.reader.pacs import PacsClient, PacsQuery
-from microcalc.reader.pacs_client import open_pacs
-from microcalc.reader.pacs_settings import checked_pacs_settings
-from microcalc.reader.storage_scp import Received, StorageScp, StoreStatus
+from microcalc.reader.pacs.archive import PacsClient, PacsQuery
+from microcalc.reader.pacs.client import open_pacs
+from microcalc.reader.pacs.settings import checked_pacs_settings
+from microcalc.reader.pacs.storage_scp import Received, StorageScp, StoreStatus
 from pacs_clients import client_of, settings_of
 from report_readings import film, film_paths, finding, objects_of
 from services import LEAKS, Orthanc, free_port, is_listening, program, until

@@ -11,11 +11,11 @@ from pydicom import Dataset
 
 from digital_mammogram import digital_mammogram
 from microcalc.errors import MicrocalcError, PacsError
-from microcalc.reader.pacs import PacsQuery
-from microcalc.reader.pacs_basket import Basket
-from microcalc.reader.pacs_client import open_pacs
-from microcalc.reader.pacs_settings import checked_pacs_settings
-from microcalc.reader.storage_scp import Received, StoreStatus
+from microcalc.reader.pacs.archive import PacsQuery
+from microcalc.reader.pacs.basket import Basket
+from microcalc.reader.pacs.client import open_pacs
+from microcalc.reader.pacs.settings import checked_pacs_settings
+from microcalc.reader.pacs.storage_scp import Received, StoreStatus
 from pacs_clients import client_of
 from services import LEAKS, Orthanc, free_port
 from unruly_proxy import REDIRECT, UnrulyProxy, page

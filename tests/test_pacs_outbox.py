@@ -16,13 +16,13 @@ from pydicom import Dataset
 from sqlalchemy import select
 
 from digital_mammogram import digital_mammogram
-from microcalc.reader.courier import Courier
-from microcalc.reader.models import OutboxEntry
-from microcalc.reader.outbox import LONGEST_WAIT, Outbox, OutboxState, wait_after
-from microcalc.reader.pacs import PacsClient
-from microcalc.reader.pacs_client import open_pacs
-from microcalc.reader.pacs_settings import checked_pacs_settings
-from microcalc.reader.store import Store, sqlite_url
+from microcalc.reader.pacs.archive import PacsClient
+from microcalc.reader.pacs.client import open_pacs
+from microcalc.reader.pacs.settings import checked_pacs_settings
+from microcalc.reader.room.courier import Courier
+from microcalc.reader.store.database import Store, sqlite_url
+from microcalc.reader.store.models import OutboxEntry
+from microcalc.reader.store.outbox import LONGEST_WAIT, Outbox, OutboxState, wait_after
 from report_readings import finding, objects_of
 from services import LEAKS, Orthanc, until
 from unruly_proxy import UnrulyProxy, page
@@ -252,10 +252,10 @@ def test_a_pacs_killed_in_the_middle_gets_each_object_once(store: Store, tmp_pat
 SENDER = """
 import sys
 from pathlib import Path
-from microcalc.reader.dicomweb import DicomwebPacs
-from microcalc.reader.pacs_settings import DicomwebSettings
-from microcalc.reader.outbox import Outbox
-from microcalc.reader.store import Store, sqlite_url
+from microcalc.reader.pacs.dicomweb import DicomwebPacs
+from microcalc.reader.pacs.settings import DicomwebSettings
+from microcalc.reader.store.outbox import Outbox
+from microcalc.reader.store.database import Store, sqlite_url
 folder, port = Path(sys.argv[1]), int(sys.argv[2])
 client = DicomwebPacs(DicomwebSettings(kind="dicomweb", url=f"http://127.0.0.1:{port}/dicom-web"))
 Outbox(Store.open(sqlite_url(folder / "store.sqlite")), folder).deliver(client)

@@ -17,8 +17,8 @@ from pynetdicom.sop_class import Verification
 from digital_mammogram import digital_mammogram
 from microcalc.errors import MicrocalcError, PacsError, ProtocolError
 from microcalc.intake.dicom import Mammogram, read_mammogram
-from microcalc.reader.pacs_settings import ListenSettings, TlsSettings
-from microcalc.reader.storage_scp import Received, StorageScp, StoreStatus
+from microcalc.reader.pacs.settings import ListenSettings, TlsSettings
+from microcalc.reader.pacs.storage_scp import Received, StorageScp, StoreStatus
 from report_readings import film_paths, objects_of
 from services import program
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from microcalc.errors import ProtocolError
-from microcalc.reader.pacs import PacsQuery
-from microcalc.reader.pacs_settings import (
+from microcalc.reader.pacs.archive import PacsQuery
+from microcalc.reader.pacs.settings import (
     DicomwebSettings,
     DimseSettings,
     TlsSettings,

@@ -8,10 +8,10 @@ import pytest
 
 from digital_mammogram import digital_mammogram
 from microcalc.errors import PacsError
-from microcalc.reader.pacs import PacsClient
-from microcalc.reader.pacs_client import open_pacs
-from microcalc.reader.pacs_settings import ListenSettings, TlsSettings, checked_pacs_settings
-from microcalc.reader.storage_scp import Received, StorageScp, StoreStatus
+from microcalc.reader.pacs.archive import PacsClient
+from microcalc.reader.pacs.client import open_pacs
+from microcalc.reader.pacs.settings import ListenSettings, TlsSettings, checked_pacs_settings
+from microcalc.reader.pacs.storage_scp import Received, StorageScp, StoreStatus
 from pacs_clients import client_of
 from services import LEAKS, Orthanc, certificate
 from unruly_proxy import UnrulyProxy

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
-from microcalc.reader.models import LoginSession
-from microcalc.reader.people import Role, add_account
+from microcalc.reader.room.people import Role, add_account
+from microcalc.reader.store.models import LoginSession
 from page_browser import Browser, Room, Visitor, chromium, served, visiting
 from reader_room import PASSWORD, StandIn
 from test_page_story import click, exam, marks

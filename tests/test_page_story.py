@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import APIResponse, Route
 
 from microcalc import RESEARCH_USE
-from microcalc.reader.people import Role, add_account
+from microcalc.reader.room.people import Role, add_account
 from page_browser import Browser, Room, Visitor, chromium, served, visiting
 from reader_room import PASSWORD, StandIn, mammogram
 from services import until

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from microcalc.errors import InputError
-from microcalc.reader.backup import back_up
-from microcalc.reader.room import Room
+from microcalc.reader.room.backup import back_up
+from microcalc.reader.room.room import Room
 from reader_room import Guest, Rooms, StandIn
 
 pytest_plugins = ("reader_room_fixtures",)

@@ -13,8 +13,8 @@ from microcalc.errors import InputError
 from microcalc.intake.crop import cut_roi
 from microcalc.intake.dicom import read_mammogram
 from microcalc.intake.harvest import HarvestSettings
-from microcalc.reader.cohort_export import Archive, export_cohort, marked_squares
-from microcalc.reader.room import Room
+from microcalc.reader.room.cohort_export import Archive, export_cohort, marked_squares
+from microcalc.reader.room.room import Room
 from reader_room import Guest, Rooms, mammogram
 
 pytest_plugins = ("reader_room_fixtures",)

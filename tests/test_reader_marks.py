@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
-from microcalc.reader.room import Room
+from microcalc.reader.room.room import Room
 from reader_room import Guest, Rooms, mammogram
 
 pytest_plugins = ("reader_room_fixtures",)

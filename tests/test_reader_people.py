@@ -4,8 +4,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from microcalc.errors import InputError, ProtocolError
-from microcalc.reader.people import GuessLimit, Role, add_account
-from microcalc.reader.room import Room
+from microcalc.reader.room.people import GuessLimit, Role, add_account
+from microcalc.reader.room.room import Room
 from microcalc.reader.settings import Proxy, Settings, network_of
 from reader_room import PASSWORD, Guest, Rooms, mammogram
 

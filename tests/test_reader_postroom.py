@@ -10,7 +10,7 @@ import pytest
 import yaml
 from sqlalchemy import text
 
-from microcalc.reader.room import Room
+from microcalc.reader.room.room import Room
 from reader_room import Guest, Rooms, StandIn, mammogram
 from services import Orthanc, dicom_errors, free_port, until
 

@@ -7,9 +7,9 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from microcalc.reader.desk import WORKERS
-from microcalc.reader.fair_queue import FairQueue, TooManyWaitingError
-from microcalc.reader.people import person_of_cookie
+from microcalc.reader.room.desk import WORKERS
+from microcalc.reader.room.fair_queue import FairQueue, TooManyWaitingError
+from microcalc.reader.room.people import person_of_cookie
 from microcalc.reader.settings import Limits
 from reader_room import Guest, Rooms, StandIn
 

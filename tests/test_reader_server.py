@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from microcalc.reader import audit
-from microcalc.reader.store import Store, sqlite_url
+from microcalc.reader.store import audit
+from microcalc.reader.store.database import Store, sqlite_url
 from reader_room import mammogram
 from reader_server import Server, upload
 from services import until

@@ -17,11 +17,11 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.orm import Session
 
 from microcalc.errors import InputError, MicrocalcError
-from microcalc.reader import audit
-from microcalc.reader import store as store_module
-from microcalc.reader.audit import Head
-from microcalc.reader.models import Account, Annotation, AnnotationVersion, Base, Exam, Image, now
-from microcalc.reader.store import Store, sqlite_url
+from microcalc.reader.store import audit
+from microcalc.reader.store import database as store_module
+from microcalc.reader.store.audit import Head
+from microcalc.reader.store.database import Store, sqlite_url
+from microcalc.reader.store.models import Account, Annotation, AnnotationVersion, Base, Exam, Image, now
 from services import PostgreSQL
 
 
@@ -214,8 +214,8 @@ def test_errors_of_the_database_do_not_hold_what_was_stored(store: Store):
 WRITER = """
 import sys
 from pathlib import Path
-from microcalc.reader import audit
-from microcalc.reader.store import Store, sqlite_url
+from microcalc.reader.store import audit
+from microcalc.reader.store.database import Store, sqlite_url
 store = Store.open(sqlite_url(Path(sys.argv[1])))
 for n in range(100000):
     audit.record(store, "anna", "view", ("image", str(n)))

@@ -11,10 +11,10 @@ import pytest
 
 from dicom_samples import breast, dataset, to_bytes
 from microcalc.intake.dicom import read_mammogram
-from microcalc.reader.decoding import Decoder
-from microcalc.reader.models import Image
-from microcalc.reader.room import Room
+from microcalc.reader.room.room import Room
 from microcalc.reader.settings import Limits
+from microcalc.reader.store.decoding import Decoder
+from microcalc.reader.store.models import Image
 from reader_room import Guest, Rooms, mammogram
 
 pytest_plugins = ("reader_room_fixtures",)

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import insert
 
-from microcalc.reader import audit
-from microcalc.reader.models import Account, Annotation, Exam, Image
-from microcalc.reader.room import Room
-from microcalc.reader.worklist import Status, Wanted, worklist
+from microcalc.reader.room.room import Room
+from microcalc.reader.store import audit
+from microcalc.reader.store.models import Account, Annotation, Exam, Image
+from microcalc.reader.store.worklist import Status, Wanted, worklist
 from reader_room import Guest, Rooms, StandIn, mammogram
 from services import PostgreSQL
 

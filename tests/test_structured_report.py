@@ -13,8 +13,8 @@ from pydicom import Dataset, Sequence
 from digital_mammogram import digital_mammogram
 from microcalc import RESEARCH_USE
 from microcalc.errors import ImageError, InputError
-from microcalc.reader.evidence import person_name
-from microcalc.reader.finding import Labels
+from microcalc.reader.objects.evidence import person_name
+from microcalc.reader.objects.finding import Labels
 from report_readings import LABELS, MadeUpReading, Warned, film, finding, objects_of, spot
 from services import dicom_errors, dumped_report
 

@@ -1,6 +1,6 @@
 """`microcalc cohort from-annotations`: the squares of the reading room become a cohort.
 
-Parses, calls `microcalc.reader.cohort_export` and prints.
+Parses, calls `microcalc.reader.room.cohort_export` and prints.
 """
 
 import getpass
@@ -40,10 +40,10 @@ def from_annotations(
         raise InputError(f"{data}: must be the data folder of a reading room (serve --data); there is none")
     if importlib.util.find_spec("sqlalchemy") is None:
         raise MissingDependencyError("the reading room needs its packages: pip install 'microcalc[reader]'")
-    from microcalc.reader.cohort_export import Archive, export_cohort, marked_squares
-    from microcalc.reader.room import open_store
+    from microcalc.reader.room.cohort_export import Archive, export_cohort, marked_squares
+    from microcalc.reader.room.room import open_store
     from microcalc.reader.settings import Settings
-    from microcalc.reader.vault import Vault
+    from microcalc.reader.store.vault import Vault
 
     settings = HarvestSettings(
         cut=CutSettings(Scale.parse(scale)),

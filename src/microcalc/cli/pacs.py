@@ -1,6 +1,6 @@
 """Commands about the PACS: ``microcalc pacs echo | find | fetch | send``.
 
-Each parses, calls `microcalc.reader.pacs_client`, and prints. Which PACS is asked stands in a file, ``pacs.yaml``.
+Each parses, calls `microcalc.reader.pacs.client`, and prints. Which PACS is asked stands in a file, ``pacs.yaml``.
 """
 
 import importlib
@@ -16,7 +16,7 @@ from microcalc.errors import InputError, MissingDependencyError, PacsError
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-    from microcalc.reader.pacs import FoundStudy, PacsClient
+    from microcalc.reader.pacs.archive import FoundStudy, PacsClient
 
 __all__ = ["app"]
 

@@ -174,8 +174,8 @@ def _picture(pixels: "NDArray[np.uint16]", reading: "Reading", network: str) -> 
 
 def _write_report(reader: "Reader", image: Path, reading: "Reading", out: Path) -> list[Path]:
     """The Structured Report under the name that was asked for; presentation state and heatmap beside it."""
-    from microcalc.reader.finding import Observer, StudyFacts
-    from microcalc.reader.report_files import write_report_files
+    from microcalc.reader.objects.finding import Observer, StudyFacts
+    from microcalc.reader.objects.report_files import write_report_files
 
     study = reader.study
     facts = StudyFacts(study.name, __version__, study.fingerprint, reading.chosen_on)

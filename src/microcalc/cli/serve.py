@@ -19,13 +19,13 @@ from typer.core import TyperGroup
 from microcalc import RESEARCH_USE
 from microcalc.cli.console import files_made
 from microcalc.errors import InputError, ProtocolError
-from microcalc.reader import audit
-from microcalc.reader.app import app_of
-from microcalc.reader.backup import back_up
-from microcalc.reader.models import Account
-from microcalc.reader.people import Role, add_account, change_account, has_accounts
-from microcalc.reader.room import Room, open_room, open_store
+from microcalc.reader.room.backup import back_up
+from microcalc.reader.room.people import Role, add_account, change_account, has_accounts
+from microcalc.reader.room.room import Room, open_room, open_store
 from microcalc.reader.settings import Limits, Proxy, Settings, is_loopback, network_of
+from microcalc.reader.store import audit
+from microcalc.reader.store.models import Account
+from microcalc.reader.web.app import app_of
 
 __all__ = ["app"]
 

@@ -1,0 +1,111 @@
+"""The watched folder: files that somebody lays there are taken in, once each, when they have stopped growing.
+
+Files are only read, never moved or removed. What was taken or refused is remembered in the store by a hash of path,
+size and time, so a restart takes nothing twice.
+"""
+
+import hashlib
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import select
+
+from microcalc.errors import MicrocalcError
+from microcalc.reader.store.database import Store
+from microcalc.reader.store.models import WatchedFile
+from microcalc.reader.store.shelf import Origin, Shelf
+from microcalc.reader.store.vault import TooLargeError
+
+__all__ = ["Watcher"]
+
+log = logging.getLogger("microcalc.reader")
+
+ORIGIN = Origin("watched folder", "watch")
+UNFINISHED = (".partial", ".part", ".tmp", ".crdownload")
+"""Endings of files that another program is still writing."""
+
+TOO_LARGE = "too_large"
+
+
+class Watcher:
+    """Looks at a folder again and again in a thread of its own.
+
+    Args:
+        folder: with its subfolders.
+        seconds: between two looks; a file is taken when two looks found it the same.
+        store, shelf: that take the files in.
+    """
+
+    def __init__(self, folder: Path, seconds: float, store: Store, shelf: Shelf) -> None:
+        self._folder, self._seconds, self._store, self._shelf = folder, seconds, store, shelf
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="microcalc watch", daemon=True)
+        self._done: set[str] = set()
+        self._growing: set[str] = set()
+
+    def start(self) -> None:
+        """Begin to look."""
+        with self._store.reading() as session:
+            self._done = set(session.scalars(select(WatchedFile.key)))
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look no more; waits for a file that is being taken."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def look(self) -> None:
+        """Take every file that is as it was at the last look."""
+        seen: set[str] = set()
+        codes: Counter[str] = Counter()
+        for path, key in self._files():
+            if self._stop.is_set():
+                return
+            if key in self._done:
+                continue
+            if key in self._growing:
+                codes[self._take(path, key)] += 1
+            else:
+                seen.add(key)
+        self._growing = seen
+        if codes:
+            log.info("watched folder: %s", ", ".join(f"{count} {code}" for code, count in sorted(codes.items())))
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.look()
+            except (MicrocalcError, OSError) as error:
+                log.warning("watched folder: %s; it is looked at again", type(error).__name__)
+            self._stop.wait(self._seconds)
+
+    def _files(self) -> Iterator[tuple[Path, str]]:
+        for folder, names, files in os.walk(self._folder):
+            names[:] = sorted(name for name in names if not name.startswith("."))
+            for name in sorted(files):
+                if name.startswith(".") or name.casefold().endswith(UNFINISHED):
+                    continue
+                path = Path(folder) / name
+                try:
+                    facts = path.stat()
+                except OSError:
+                    continue
+                words = f"{path.relative_to(self._folder)}\0{facts.st_size}\0{facts.st_mtime_ns}"
+                yield path, hashlib.sha256(words.encode("utf-8", "surrogateescape")).hexdigest()
+
+    def _take(self, path: Path, key: str) -> str:
+        try:
+            code = ", ".join(sorted({taken.code for taken in self._shelf.take_file(path, ORIGIN)}))[:32] or "empty"
+        except TooLargeError:
+            code = TOO_LARGE
+        except FileNotFoundError:
+            return "vanished"
+        with self._store.writing() as session:
+            session.merge(WatchedFile(key=key, code=code))
+        self._done.add(key)
+        return code
