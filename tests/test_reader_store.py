@@ -12,16 +12,17 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, func, null, select, text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.orm import Session
 
 from microcalc.errors import InputError, MicrocalcError
+from microcalc.reader.room.watch import refused_files
 from microcalc.reader.store import audit
 from microcalc.reader.store import database as store_module
 from microcalc.reader.store.audit import Head
 from microcalc.reader.store.database import Store, sqlite_url
-from microcalc.reader.store.models import Account, Annotation, AnnotationVersion, Base, Exam, Image, now
+from microcalc.reader.store.models import Account, Annotation, AnnotationVersion, Base, Exam, Image, WatchedFile, now
 from services import PostgreSQL
 
 
@@ -64,6 +65,16 @@ def test_a_store_of_the_first_version_keeps_its_content_and_gets_the_tables_of_t
         assert session.scalars(select(Account.name)).all() == ["anna"]
         assert compare_metadata(MigrationContext.configure(session.connection()), Base.metadata) == []
     store.close()
+
+
+def test_files_that_were_refused_are_found_among_those_that_were_taken(store: Store):
+    lost = {"files": [{"file": "letter.txt", "code": "not_dicom", "message": "no image"}]}
+    with store.writing() as session:
+        session.add_all([WatchedFile(key="a", code="accepted"), WatchedFile(key="b", code="not_dicom", refused=lost)])
+        session.add(WatchedFile(key="c", code="accepted", refused=None))
+    with store.reading() as session:
+        assert [each["file"] for each in refused_files(session)] == ["letter.txt"]
+        assert session.scalar(select(func.count()).where(WatchedFile.refused.is_not(null()))) == 1
 
 
 def test_a_store_keeps_its_name_and_content_when_it_is_opened_again(url: str):

@@ -1,5 +1,6 @@
 """What is taken in: verdicts, copies, zips, and everything that somebody may send to break the server."""
 
+import datetime as dt
 import io
 import struct
 import zipfile
@@ -8,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from dicom_samples import breast, dataset, to_bytes
 from microcalc.intake.dicom import read_mammogram
 from microcalc.reader.room.room import Room
+from microcalc.reader.room.watch import refused_files
 from microcalc.reader.settings import Limits
 from microcalc.reader.store.decoding import Decoder
-from microcalc.reader.store.models import Image
+from microcalc.reader.store.models import Image, WatchedFile
 from reader_room import Guest, Rooms, mammogram
 
 pytest_plugins = ("reader_room_fixtures",)
@@ -310,6 +313,32 @@ def test_the_watched_folder_takes_each_finished_file_once(rooms: Rooms, tmp_path
     log = guest.get("/api/audit")["entries"]
     assert [entry["account"] for entry in log if entry["action"] == "watch"] == ["watched folder"] * 2
     assert (watched / "sub" / "a.dcm").exists()
+
+
+def test_what_the_watched_folder_cannot_use_is_told_with_its_reason_for_a_week(rooms: Rooms, tmp_path: Path):
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    (watched / "letter.txt").write_text("no image")
+    (watched / "good.dcm").write_bytes(mammogram(1))
+    (watched / "large.dcm").write_bytes(mammogram(2) * 2)
+    limits = Limits(upload_bytes=(watched / "good.dcm").stat().st_size)
+    room = rooms.open(watch=watched, watch_seconds=3600, limits=limits)
+    watcher = room.watcher
+    assert watcher is not None
+    watcher.look()
+    watcher.look()
+    guest = rooms.guest(room).by_token()
+    told = guest.get("/api/watched/refused")
+    assert sorted((each["file"], each["code"]) for each in told) == [
+        ("large.dcm", "too_large"), ("letter.txt", "not_dicom"),
+    ]  # fmt: skip
+    assert all(each["message"] and each["at"] for each in told)
+    assert rooms.guest(room).http.get("/api/watched/refused").status_code == 401
+    with room.store.writing() as session:
+        assert refused_files(session) == told
+        for row in session.scalars(select(WatchedFile)):
+            row.at = row.at - dt.timedelta(days=8)
+    assert guest.get("/api/watched/refused") == []
 
 
 def test_a_file_without_a_study_uid_or_with_deflated_junk_does_no_harm(owner: Guest):

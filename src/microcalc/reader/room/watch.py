@@ -1,9 +1,10 @@
 """The watched folder: files that somebody lays there are taken in, once each, when they have stopped growing.
 
 Files are only read, never moved or removed. What was taken or refused is remembered in the store by a hash of path,
-size and time, so a restart takes nothing twice.
+size and time, so a restart takes nothing twice. A refused file that belongs to no exam is told to the page by its name.
 """
 
+import datetime as dt
 import hashlib
 import logging
 import os
@@ -12,15 +13,16 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import null, select
+from sqlalchemy.orm import Session
 
 from microcalc.errors import MicrocalcError
 from microcalc.reader.store.database import Store
-from microcalc.reader.store.models import WatchedFile
-from microcalc.reader.store.shelf import Origin, Shelf
+from microcalc.reader.store.models import WatchedFile, now
+from microcalc.reader.store.shelf import Origin, Shelf, Taken, file_label
 from microcalc.reader.store.vault import TooLargeError
 
-__all__ = ["Watcher"]
+__all__ = ["Watcher", "refused_files"]
 
 log = logging.getLogger("microcalc.reader")
 
@@ -29,6 +31,11 @@ UNFINISHED = (".partial", ".part", ".tmp", ".crdownload")
 """Endings of files that another program is still writing."""
 
 TOO_LARGE = "too_large"
+
+TOLD = dt.timedelta(days=7)
+"""So long a refused file is told."""
+
+MOST_TOLD = 200
 
 
 class Watcher:
@@ -100,12 +107,38 @@ class Watcher:
 
     def _take(self, path: Path, key: str) -> str:
         try:
-            code = ", ".join(sorted({taken.code for taken in self._shelf.take_file(path, ORIGIN)}))[:32] or "empty"
+            taken = self._shelf.take_file(path, ORIGIN)
         except TooLargeError:
-            code = TOO_LARGE
+            taken = [Taken(file_label(path.name), False, TOO_LARGE, "the file is larger than this server takes")]
         except FileNotFoundError:
             return "vanished"
+        code = ", ".join(sorted({each.code for each in taken}))[:32] or "empty"
+        lost = [
+            {"file": each.file, "code": each.code, "message": each.message}
+            for each in taken
+            if not (each.accepted or each.image_id)
+        ]
         with self._store.writing() as session:
-            session.merge(WatchedFile(key=key, code=code))
+            session.merge(WatchedFile(key=key, code=code, refused={"files": lost} if lost else None))
         self._done.add(key)
         return code
+
+
+def refused_files(session: Session) -> list[dict[str, str]]:
+    """Files of the watched folder that are in no exam: ``file``, ``code``, ``message``, ``at``; the newest first."""
+    query = (
+        select(WatchedFile)
+        .where(WatchedFile.at > now() - TOLD, WatchedFile.refused.is_not(null()))
+        .order_by(WatchedFile.at.desc(), WatchedFile.key)
+        .limit(MOST_TOLD)
+    )
+    return [
+        {**{name: str(value) for name, value in file.items()}, "at": row.at.isoformat()}
+        for row in session.scalars(query)
+        for file in _files_of(row)
+    ]
+
+
+def _files_of(row: WatchedFile) -> list[dict[str, object]]:
+    files = (row.refused or {}).get("files")
+    return [file for file in files if isinstance(file, dict)] if isinstance(files, list) else []

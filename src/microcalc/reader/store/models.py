@@ -211,12 +211,16 @@ class OutboxEntry(Base):
 
 
 class WatchedFile(Base):
-    """A file of the watched folder that was taken in or refused; ``key`` is a hash of its path, size and time."""
+    """A file of the watched folder that was taken in or refused; ``key`` is a hash of its path, size and time.
+
+    ``refused`` has what is in no exam: ``files``, each with its name, code and message.
+    """
 
     __tablename__ = "watched_files"
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     code: Mapped[str] = mapped_column(String(32))
     at: Mapped[dt.datetime] = mapped_column(default=now)
+    refused: Mapped[Json | None] = mapped_column(JSON(none_as_null=True))
 
 
 class AuditEntry(Base):

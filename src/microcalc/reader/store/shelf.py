@@ -21,7 +21,7 @@ from microcalc.reader.store.models import Exam, Image
 from microcalc.reader.store.vault import Incoming, Vault, copy_into
 from microcalc.reader.store.zips import RefusedEntry, is_zip, unpacked
 
-__all__ = ["Origin", "Shelf", "Taken"]
+__all__ = ["Origin", "Shelf", "Taken", "file_label"]
 
 NOT_SHOWN = frozenset(
     verdict.value
@@ -116,7 +116,7 @@ class Shelf:
 
     def _take_zip(self, path: Path, name: str, origin: Origin) -> Iterator[Taken]:
         for inner, got in unpacked(path, self._vault, self._limits):
-            label = f"{_label(name)}: {_label(inner)}" if inner else _label(name)
+            label = f"{file_label(name)}: {file_label(inner)}" if inner else file_label(name)
             if isinstance(got, RefusedEntry):
                 yield Taken(label, False, got.code, got.message)
                 continue
@@ -126,7 +126,7 @@ class Shelf:
                 got.discard()
 
     def _take_one(self, incoming: Incoming, name: str, origin: Origin) -> Taken:
-        label = _label(name)
+        label = file_label(name)
         known = self._known(incoming.sha256)
         if known is not None:
             return _told(label, known)
@@ -204,7 +204,7 @@ def _changed(label: str, image: Image) -> Taken:
     return Taken(label, False, CHANGED_COPY, words, image.exam_id, image.id)
 
 
-def _label(name: str) -> str:
+def file_label(name: str) -> str:
     """Last part of a name, for the eyes only."""
     plain = PurePosixPath(name.replace("\\", "/")).name or "file"
     return "".join(sign for sign in plain if sign.isprintable())[:120]

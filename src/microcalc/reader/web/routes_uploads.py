@@ -1,4 +1,4 @@
-"""The route of uploads: many files in one request, straight to the disk, never as a whole in memory."""
+"""The routes of files that come in: uploads, straight to the disk, and what the watched folder could not use."""
 
 from collections.abc import AsyncIterator
 from dataclasses import asdict
@@ -12,9 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from microcalc.reader.room.problems import Problem
+from microcalc.reader.room.watch import refused_files
 from microcalc.reader.store.shelf import Origin, Taken
 from microcalc.reader.store.vault import Incoming, TooLargeError, Vault
-from microcalc.reader.web.doors import Changer, InRoom
+from microcalc.reader.web.doors import Changer, InRoom, Looker
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -120,6 +121,13 @@ async def uploads(request: Request, person: Changer, room: InRoom) -> list[dict[
     finally:
         await to_thread.run_sync(parts.discard)
     return [asdict(taken) for taken in answers]
+
+
+@router.get("/watched/refused")
+def refused(person: Looker, room: InRoom) -> list[dict[str, str]]:  # noqa: ARG001 -- nobody else may look
+    """Files of the watched folder that are in no exam, and why; those of the last days."""
+    with room.store.reading() as session:
+        return refused_files(session)
 
 
 async def _receive(request: Request, parts: _Parts) -> None:

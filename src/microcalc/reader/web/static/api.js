@@ -20,6 +20,7 @@
  * @typedef {{id: string, networks: Record<string, number>, ensemble: number, calibrated: number|null, called: boolean, cutoff: number|null, chosen_on: string,
  *   meaning: {prevalence: number, images: number, patients: number, confidence: number, sensitivity: Estimate, specificity: Estimate, ppv: Estimate, npv: Estimate},
  *   roi: {row: number, col: number, side: number, padded: boolean}, warnings: Note[], runtime: string, milliseconds: number}} Reading
+ * @typedef {{file: string, code: string, message: string, at: string}} RefusedFile
  * @typedef {{id: string, kind: string, state: string, tries: number, next_try: string|null, last_error: string, reading_id?: string}} OutboxEntry
  */
 
@@ -157,6 +158,8 @@ export const api = {
   send: (id) => json("POST", `readings/${safe(id)}/send`),
   /** @returns {Promise<OutboxEntry[]>} */
   outbox: () => json("GET", "outbox"),
+  /** @returns {Promise<RefusedFile[]>} of the watched folder, the newest first */
+  refusedFiles: () => json("GET", "watched/refused"),
   /** @returns {Promise<{configured: boolean}>} */
   pacs: () => json("GET", "pacs"),
   /** @param {Record<string, string>} terms @returns {Promise<any[]>} */

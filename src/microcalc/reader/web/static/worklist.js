@@ -4,6 +4,7 @@
 import { api } from "./api.js";
 import { announce, h, icon } from "./dom.js";
 import { pacsDialog } from "./pacs.js";
+import { Refusals } from "./refusals.js";
 import { upload } from "./uploads.js";
 
 const STATUSES = ["", "new", "annotated", "read", "sent"];
@@ -34,6 +35,7 @@ export class Worklist {
       onchange: () => this.upload(this.picker.files),
     });
     this.report = h("section", { class: "uploads", hidden: true, "aria-label": "Uploads", "aria-live": "polite" });
+    this.refusals = new Refusals();
     const filters = STATUSES.map((word) =>
       h(
         "label",
@@ -66,6 +68,7 @@ export class Worklist {
         this.picker,
       ),
       this.report,
+      this.refusals.element,
       h(
         "div",
         { class: "list-scroll" },
@@ -123,6 +126,7 @@ export class Worklist {
     try {
       const exams = await api.exams(this.search.value.trim(), this.status);
       if (asked === this.asked) this.fill(exams);
+      await this.refusals.load();
     } catch (error) {
       announce(/** @type {Error} */ (error).message, "assertive");
     }
