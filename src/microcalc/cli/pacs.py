@@ -50,7 +50,7 @@ def find(
     pacs: PacsFile = PACS_FILE,
 ) -> None:
     """List mammography studies: study UID, date, patient ID, name, images, description, parted by tabs."""
-    values = _reader("pacs")
+    values = _pacs("archive")
     query = values.PacsQuery(
         patient_id=patient, patient_name=name, date=date, accession=accession, study_uid=study, limit=limit
     )
@@ -111,15 +111,15 @@ def _object(path: Path) -> "Dataset":
 
 
 def _client(pacs: Path) -> "PacsClient":
-    settings = _reader("pacs_settings").read_pacs_settings(pacs)
-    client: PacsClient = _reader("pacs_client").open_pacs(settings)
+    settings = _pacs("settings").read_pacs_settings(pacs)
+    client: PacsClient = _pacs("client").open_pacs(settings)
     return client
 
 
-def _reader(module: str) -> ModuleType:
-    """A module of the reading room; what it needs is imported when a command needs it."""
+def _pacs(module: str) -> ModuleType:
+    """A module of the reader's PACS room; what it needs is imported when a command needs it."""
     try:
-        return importlib.import_module(f"microcalc.reader.{module}")
+        return importlib.import_module(f"microcalc.reader.pacs.{module}")
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"the PACS needs the packages of the reading room; {error.name} is not installed. Install them: "
