@@ -21,7 +21,7 @@ from microcalc import __version__
 from microcalc.errors import InputError
 from microcalc.report import overview
 from microcalc.report.checklist import checklist
-from microcalc.report.content import ReportContent, ReportFigure, RunContent
+from microcalc.report.content import HeatmapPanel, ReportContent, ReportFigure, RunContent
 from microcalc.report.departures import WHERE_THE_PAPER_IS_SILENT
 from microcalc.report.figure_set import FigureSet, RunFigures, draw_figures, figure_png, save_figures
 from microcalc.report.limits import limits_of
@@ -29,6 +29,7 @@ from microcalc.report.pictures import HeatmapView, bar_uri, data_uri, heatmap_vi
 from microcalc.report.printed import PrintedTable
 from microcalc.report.style import svg_bytes
 from microcalc.report.tables import intervals_printed, table1_printed
+from microcalc.report.words import cutoff_text, next_above
 from microcalc.vocabulary import Split
 
 __all__ = ["PAPER", "render_report", "write_report"]
@@ -164,7 +165,8 @@ def _tables(run: RunContent) -> tuple[PrintedTable, ...]:
     titles = {m.model: m.name for m in run.models}
     choices = sorted(run.table1.choices, key=lambda split: split == Split.TEST)
     scales = {m.model: m.scale for m in run.models}
-    first = [table1_printed(run.table1, chosen_on=c, titles=titles, scales=scales) for c in choices]
+    observed = {m.model: m.curve.cutoffs for m in run.models}
+    first = [table1_printed(run.table1, chosen_on=c, titles=titles, scales=scales, observed=observed) for c in choices]
     beside = [intervals_printed(run.table1, chosen_on=c, titles=titles) for c in choices]
     return (*first, *beside, *run.tables)
 
@@ -226,6 +228,7 @@ def _environment(raster: bool) -> Environment:
     )
     environment.filters["printed"] = _printed
     environment.filters["figure_uri"] = _png_uri if raster else _svg_uri
+    environment.filters["rule"] = _rule
     environment.filters["pixels"] = _pixels
     environment.filters["finite"] = math.isfinite
     return environment
@@ -235,6 +238,13 @@ def _printed(table: PrintedTable) -> Markup:
     """A table as HTML; an interval or a cut-off is never broken over two lines, so cells break before the bracket."""
     html = _INTERVAL.sub(r'<span class="interval">\g<0></span>', table.to_html())
     return Markup(_CUT_OFF.sub(r'<span class="rule">\g<0></span>', html))  # noqa: S704  (PrintedTable escapes every cell)
+
+
+def _rule(panel: HeatmapPanel, run: RunContent) -> str:
+    """What a network calls malignant, such as ``probability > 0.057``."""
+    observed = next((m.curve.cutoffs for m in run.models if m.model == panel.network), None)
+    text = cutoff_text(panel.cutoff, above=next_above(panel.cutoff, observed))
+    return f"probability {text}" if text.startswith(">") else text
 
 
 def _png_uri(figure: ReportFigure) -> str:

@@ -19,7 +19,7 @@ from microcalc.report.content import (
 from microcalc.report.figures import undefined_words
 from microcalc.report.printed import NOT_AVAILABLE, PrintedTable
 from microcalc.report.training_curves import rate_words
-from microcalc.report.words import cutoff_text, interval_text, model_title, number_text
+from microcalc.report.words import CUTOFF_DIGITS, cutoff_text, interval_text, model_title, next_above, number_text
 from microcalc.stats import OperatingPoint, wilson
 
 __all__ = [
@@ -120,6 +120,7 @@ def cross_table(run: RunContent) -> PrintedTable:
         rows=tuple(rows),
         notes=(
             "TP, FN: malignant images called malignant, benign; TN, FP: benign images called benign, malignant.",
+            CUTOFF_DIGITS,
             *reasons,
         ),
     )
@@ -214,7 +215,7 @@ def _cross_row(model: ModelResult, point: OperatingPoint) -> tuple[str, ...]:
     return (
         model.name,
         where,
-        cutoff_text(point.cutoff, model.scale),
+        cutoff_text(point.cutoff, model.scale, above=next_above(point.cutoff, model.curve.cutoffs)),
         *(f"{n:,}" for n in (counts.tp, counts.fn, counts.tn, counts.fp)),
     )
 

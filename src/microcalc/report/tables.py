@@ -12,9 +12,10 @@ from microcalc.report.frames import auc_frame, operating_points_frame, table1_fr
 from microcalc.report.printed import NOT_AVAILABLE, Footnotes, PrintedTable
 from microcalc.report.words import (
     CHOICE_TEXT,
+    CUTOFF_DIGITS,
     MEASURE_TITLES,
     MODEL_TITLES,
-    cutoff_text,
+    Names,
     facts_text,
     interval_text,
     model_title,
@@ -22,6 +23,7 @@ from microcalc.report.words import (
     p_text,
     percent_text,
 )
+from microcalc.stats.inputs import FloatArray
 from microcalc.stats.judged import Fraction
 from microcalc.stats.summary import Table1
 from microcalc.vocabulary import Split
@@ -50,6 +52,7 @@ def table1_printed(
     chosen_on: Split = Split.TEST,
     titles: Mapping[str, str] | None = None,
     scales: Scales | None = None,
+    observed: Mapping[str, FloatArray] | None = None,
 ) -> PrintedTable:
     """Table 1 in the paper's form: Wald limits in its two-step rounding, p values of the overall tests below.
 
@@ -58,16 +61,17 @@ def table1_printed(
         chosen_on: which cut-offs.
         titles: names of models, where they are not the paper's.
         scales: words of ordinal scores, by model.
+        observed: scores of the test set, by model: cut-offs then have only the digits that part them.
     """
     notes = Footnotes()
+    names = Names(titles or {}, scales or {}, observed or {})
     rows = []
     for point in table.points_of(chosen_on):
         j = table.models.index(point.model)
-        name = model_title(point.model, titles)
         area = interval_text(table.auc.auc[j], table.auc.low[j], table.auc.high[j], 3)
         cells = [
-            name,
-            notes.of(cutoff_text(point.cutoff, (scales or {}).get(point.model)), point.reason),
+            names.title(point.model),
+            notes.of(names.cutoff(point.model, point.cutoff), point.reason),
             notes.of(area, table.auc.reasons[j]),
         ]
         rows.append((*cells, *(notes.of(_paper_cell(f), f.paper.reason) for f in point.fractions.values())))
@@ -81,6 +85,7 @@ def table1_printed(
         rows=tuple(rows),
         notes=(
             *who_was_counted(table, chosen_on),
+            CUTOFF_DIGITS,
             _HOW_TABLE1.format(unit=table.unit),
             *_without_ensemble(table),
             *notes.sentences(),

@@ -5,10 +5,12 @@ Texts of a few words, no tables.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, Decimal
 
 import numpy as np
 
 from microcalc.report.printed import NOT_AVAILABLE
+from microcalc.stats.inputs import FloatArray
 from microcalc.stats.operating_point import Measure
 from microcalc.stats.proportions import Proportion
 from microcalc.stats.summary import SetFacts
@@ -16,6 +18,7 @@ from microcalc.vocabulary import Split
 
 __all__ = [
     "CHOICE_TEXT",
+    "CUTOFF_DIGITS",
     "MEASURE_TITLES",
     "MODEL_TITLES",
     "Names",
@@ -23,6 +26,7 @@ __all__ = [
     "facts_text",
     "interval_text",
     "model_title",
+    "next_above",
     "number_text",
     "p_text",
     "percent_text",
@@ -53,6 +57,12 @@ CHOICE_TEXT: Mapping[str, str] = {
 }
 """Where cut-offs come from, in words."""
 
+CUTOFF_DIGITS = "Cut-offs are rounded up, with digits enough to make the same calls on the test set; the CSV has all."
+"""How `cutoff_text` rounds, for footnotes."""
+
+_DIGITS_UNSEEN = 6  # of a cut-off whose next score is not at hand
+_SMALL, _LARGE = 1e-4, 1e15  # beyond them numbers are printed with an exponent
+
 
 @dataclass(frozen=True)
 class Names:
@@ -61,10 +71,13 @@ class Names:
     Attributes:
         titles: of models, where they are not the paper's.
         scales: for each model whose scores are words, the word of each number.
+        observed: for each model its scores on the test set, in any order; a printed cut-off then has as few digits as
+            part them as the cut-off itself does.
     """
 
     titles: Mapping[str, str] = field(default_factory=dict)
     scales: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
+    observed: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def title(self, model: str) -> str:
         """Name of a model as people write it."""
@@ -72,7 +85,7 @@ class Names:
 
     def cutoff(self, model: str, cutoff: float) -> str:
         """The rule of a model, such as ``> 0.056`` or ``> 4A``."""
-        return cutoff_text(cutoff, self.scales.get(model))
+        return cutoff_text(cutoff, self.scales.get(model), above=next_above(cutoff, self.observed.get(model)))
 
 
 def model_title(name: str, titles: Mapping[str, str] | None = None) -> str:
@@ -110,12 +123,20 @@ def percent_text(value: Proportion) -> str:
     return interval_text(100 * value.estimate, 100 * value.low, 100 * value.high, 1)
 
 
-def cutoff_text(cutoff: float, words: Mapping[float, str] | None = None) -> str:
-    """The rule as the paper prints it, ``> 0.056``; small cut-offs keep two digits that count.
+def cutoff_text(cutoff: float, words: Mapping[float, str] | None = None, *, above: float | None = None) -> str:
+    """The rule as a paper prints it, ``> 0.056``, with as many digits as it takes to call the same images malignant.
+
+    What is printed lies between the cut-off and the next score above it, so the printed rule gives the printed counts.
+    At least three decimals (two digits that count, below 0.01) unless the cut-off has fewer; whole numbers as such.
 
     Args:
         cutoff: ``-inf`` is ``all``, ``inf`` is ``none``.
         words: of an ordinal scale; the cut-off is then said in them.
+        above: the next score above the cut-off, ``inf`` if there is none; None where the scores are not at hand: the
+            cut-off is then printed with six digits, rounded up.
+
+    >>> cutoff_text(0.020563, above=0.0211), cutoff_text(0.020563, above=0.02057), cutoff_text(3.0)
+    ('> 0.021', '> 0.02057', '> 3')
     """
     if np.isnan(cutoff):
         return NOT_AVAILABLE
@@ -123,7 +144,32 @@ def cutoff_text(cutoff: float, words: Mapping[float, str] | None = None) -> str:
         return "all" if cutoff < 0 else "none"
     if words and cutoff in words:
         return f"> {words[cutoff]}"
-    return f"> {cutoff:.3f}" if abs(cutoff) >= 0.01 or cutoff == 0 else f"> {cutoff:.2g}"
+    text = _parting(cutoff, above)
+    return f"> −{text[1:]}" if text.startswith("-") else f"> {text}"
+
+
+def next_above(cutoff: float, observed: FloatArray | None) -> float | None:
+    """The smallest of the scores above a cut-off; ``inf`` if there is none, None if no scores are at hand."""
+    if observed is None:
+        return None
+    return float(np.min(observed, where=observed > cutoff, initial=np.inf))
+
+
+def _parting(cutoff: float, above: float | None) -> str:
+    """The shortest decimal that is not below the cut-off and below the next score."""
+    exact = Decimal(repr(float(cutoff)))
+    if exact == exact.to_integral_value():
+        return f"{cutoff:.0f}" if abs(cutoff) < _LARGE else f"{cutoff:g}"
+    first = exact.adjusted()  # -1 for 0.5, 0 for 4.1
+    fewest = 3 if -2 <= first < 0 else max(2 - first, 0) if first >= 0 else 1 - first
+    most = max(-int(exact.as_tuple().exponent), 2 if first < 0 else 0)
+    if above is None:
+        fewest = most = min(most, max(fewest, _DIGITS_UNSEEN - 1 - first))
+    for decimals in range(fewest, most + 1):
+        shorter = exact.quantize(Decimal(1).scaleb(-decimals), ROUND_CEILING)
+        if above is None or float(shorter) < above:
+            return f"{shorter:e}" if abs(cutoff) < _SMALL else f"{shorter:f}"
+    return str(exact.quantize(Decimal(1).scaleb(-most)))
 
 
 def facts_text(facts: SetFacts, unit: str = "image") -> str:

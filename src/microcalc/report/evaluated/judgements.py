@@ -1,7 +1,15 @@
 """Printed tables of single models: cut-offs and their consequences, parts of curves, calibration, levels, subgroups."""
 
 from microcalc.report.printed import Footnotes, PrintedTable
-from microcalc.report.words import Names, facts_text, interval_text, number_text, p_text, percent_text
+from microcalc.report.words import (
+    CUTOFF_DIGITS,
+    Names,
+    facts_text,
+    interval_text,
+    number_text,
+    p_text,
+    percent_text,
+)
 from microcalc.stats.calibration import Coefficient
 from microcalc.stats.evaluation import Evaluation, JudgedPoint
 from microcalc.stats.operating_point import Measure
@@ -38,7 +46,7 @@ def points_printed(e: Evaluation, names: Names) -> PrintedTable:
         title="Cut-offs, how and where they were chosen, and their counts on the test set",
         columns=(*_HEAD, "TP", "FN", "TN", "FP", "Sensitivity", "Specificity"),
         rows=tuple(rows),
-        notes=(_who(e), "Percent with Wilson's limits.", *(f"{words}." for words in ties)),
+        notes=(_who(e), "Percent with Wilson's limits.", CUTOFF_DIGITS, *(f"{words}." for words in ties)),
     )
 
 

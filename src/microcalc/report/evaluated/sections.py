@@ -1,6 +1,7 @@
 """The sections that an evaluation adds to a run of the report: tables, figures, and the sentences around them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from matplotlib.figure import Figure
 
@@ -26,13 +27,20 @@ from microcalc.report.evaluated.judgements import (
 from microcalc.report.printed import PrintedTable
 from microcalc.report.words import Names
 from microcalc.stats.evaluation import Evaluation
+from microcalc.stats.inputs import FloatArray
 from microcalc.vocabulary import Split
 
-__all__ = ["evaluation_sections", "printed_tables"]
+__all__ = ["evaluation_sections", "observed_scores", "printed_tables"]
+
+
+def observed_scores(e: Evaluation) -> Mapping[str, FloatArray]:
+    """Every score of the test set, once, by model; cut-offs are printed with the digits that part them."""
+    return {model: curve.cutoffs for model, curve in e.curves.items()}
 
 
 def printed_tables(e: Evaluation, names: Names) -> dict[str, tuple[PrintedTable, ...]]:
     """Every printed table by the stem of its file."""
+    names = replace(names, observed=observed_scores(e))
     chosen = Split.VALIDATION if Split.VALIDATION in e.table.choices else Split.TEST
     several = len(e.table.models) > 1
     tables = {

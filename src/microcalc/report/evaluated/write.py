@@ -6,7 +6,7 @@ from pathlib import Path
 from microcalc.predictions import ScoreTable
 from microcalc.report.content import ModelResult, RunContent
 from microcalc.report.evaluated.frames import evaluation_frames
-from microcalc.report.evaluated.sections import evaluation_sections, printed_tables
+from microcalc.report.evaluated.sections import evaluation_sections, observed_scores, printed_tables
 from microcalc.report.figure_set import slug
 from microcalc.report.frames import write_frame
 from microcalc.report.printed import PrintedTable
@@ -42,7 +42,10 @@ def write_evaluation_tables(
 
 
 def _table1(e: Evaluation, names: Names) -> list[PrintedTable]:
-    first = [table1_printed(e.table, chosen_on=c, titles=names.titles, scales=names.scales) for c in e.table.choices]
+    first = [
+        table1_printed(e.table, chosen_on=c, titles=names.titles, scales=names.scales, observed=observed_scores(e))
+        for c in e.table.choices
+    ]
     return first + [intervals_printed(e.table, chosen_on=c, titles=names.titles) for c in e.table.choices]
 
 
