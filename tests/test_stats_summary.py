@@ -130,7 +130,7 @@ def test_printed_table_in_every_form(table_a):
     printed = table1_printed(table_a)
     assert printed.to_markdown().count("\n|") >= 9
     assert r"ResNet-101 & \textgreater{} 0.161887 & 0.848 (0.798--0.897)" in printed.to_tex()
-    assert '<th scope="row">ResNet-101</th><td>&gt; 0.162</td>' in printed.to_html()
+    assert '<th scope="row">ResNet-101</th><td>&gt; 0.161887</td>' in printed.to_html()
     assert "ResNet-101            " in printed.to_text()
 
 
