@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from microcalc.errors import StatisticsError
 from microcalc.stats import auc_overall, auc_pairs, clustered_delong, delong
+from microcalc.stats.noninferiority import non_inferiority
 from stats_reference import CLOSE, FOLDER, data_a, expected, made_up
 
 Y = np.array([0, 0, 0, 1, 1, 1, 0, 1])
@@ -182,7 +183,16 @@ def test_constant_against_perfect_has_no_test():
     (pair,) = auc_pairs(delong(Y, np.column_stack([np.ones(8), Y])))
     assert pair.difference == -0.5
     assert np.isnan(pair.p)
-    assert pair.reason == "the difference has no positive variance"
+    assert pair.reason == "model 2: an area of 1 has no variance that could be estimated"
+
+
+def test_a_perfect_score_is_compared_with_nobody():
+    result = delong(Y, np.column_stack([SCORE, Y]))
+    (pair,), (row,) = auc_pairs(result), non_inferiority(result, ["m", "r"], readers=["r"], margin=0.05)
+    assert pair.difference == row.difference < 0
+    assert np.isnan([pair.low, pair.z, pair.p, row.low, row.z, row.p]).all()
+    assert (row.non_inferior, row.superior) == (None, None)
+    assert row.reason == "r: an area of 1 has no variance that could be estimated"
 
 
 def test_overall_test_names_models_of_identical_ranks():

@@ -4,6 +4,7 @@ import pytest
 from microcalc.errors import StatisticsError
 from microcalc.stats import bootstrap_auc, delong, resampling, roc_band, roc_curve
 from microcalc.stats.bootstrap import bootstrap_fractions
+from microcalc.stats.decision_curve import decision_curve
 from microcalc.stats.replicates import Resampling
 from stats_reference import data_a, expected, made_up
 
@@ -124,3 +125,29 @@ def test_unusable_plans_are_refused():
     with pytest.raises(StatisticsError, match="the plan was made for 2 images; 3 came"):
         roc_band([0, 1, 1], [1, 2, 3], plan=resampling([0, 1]))
     assert isinstance(resampling([0, 1]), Resampling)
+
+
+def test_images_of_one_patient_say_nothing_about_others():
+    y, score = np.array([1, 1, 0, 0]), np.array([0.9, 0.2, 0.4, 0.1])
+    plan = resampling(y, clusters=list("aaaa"), replicates=50)
+    drawn, band = bootstrap_auc(y, score, clusters=list("aaaa"), replicates=50), roc_band(y, score, plan=plan)
+    assert np.isnan([drawn.low[0], drawn.high[0], band.auc_low]).all()
+    assert np.isnan(band.low).all()
+    assert drawn.reason == band.reason == "a bootstrap needs at least 2 patients; there is 1"
+    curve = decision_curve(y, score, plan=plan, thresholds=[0.3])
+    assert np.isnan([curve.low[0], curve.treat_all_high[0]]).all()
+    assert np.isfinite(curve.net_benefit).all()
+
+
+def test_an_area_that_every_replicate_repeats_has_no_limits():
+    drawn = bootstrap_auc([1, 1, 0, 0], [3, 4, 1, 2], replicates=50)
+    assert drawn.estimate[0] == 1
+    assert np.isnan([drawn.low[0], drawn.high[0]]).all()
+    assert drawn.reason == "every replicate repeats the estimate"
+
+
+def test_the_share_of_malignant_images_varies_with_the_patients():
+    plan = resampling([1, 1, 0, 0, 0], clusters=list("abcde"), replicates=200)
+    (weights,) = plan.weights()
+    assert set(weights.sum(axis=1)) == {5}
+    assert len(set(weights[:, :2].sum(axis=1))) > 3

@@ -104,14 +104,15 @@ def test_a_proportion_of_one_has_no_logit_but_a_score():
     pair = result.pairs[0]
     assert np.isnan(pair.wald_logit)
     assert pair.score == pytest.approx(3.0)  # McNemar: (3 - 0)^2 / 3
-    assert pair.reason == "a proportion of 0 or 1 has no logit"
+    assert np.isnan([pair.wald_identity, pair.low]).all()
+    assert pair.reason.startswith("a proportion of 0 or 1 has no logit, and its variance cannot be estimated")
     assert np.isnan(result.low[0])
 
 
 def test_always_against_never_has_no_wald_test():
     pair = gee([1, 1], [[1, 0], [1, 0]], measure="sensitivity").pairs[0]
     assert np.isnan([pair.wald_identity, pair.low]).all()
-    assert "the difference has no variance between the clusters" in pair.reason
+    assert "no Wald statistic" in pair.reason
 
 
 def test_scores_in_place_of_decisions_are_refused():
@@ -124,3 +125,17 @@ def test_too_few_names_are_refused():
         StatisticsError, match=r"each of the 1 score columns needs a name of its own; \['a', 'b'\] came"
     ):
         gee([0, 1], [0, 1], measure="accuracy", names=["a", "b"])
+
+
+def test_images_of_one_patient_have_no_variance_between_patients():
+    y, calls = [1, 1, 0, 0, 1], [[1, 0], [1, 1], [0, 0], [0, 1], [0, 1]]
+    result = gee(y, calls, measure="accuracy", clusters=list("aaaaa"))
+    pair = result.pairs[0]
+    assert np.isnan([*result.low, *result.standard_error, pair.score, pair.wald_logit, result.overall.score]).all()
+    assert pair.reason == result.overall.reason == "a variance between clusters needs at least 2 of them; 1 came"
+
+
+def test_equal_counts_in_every_patient_are_not_called_identical_decisions():
+    pair = gee([1, 1, 1, 1], [[1, 0], [0, 1], [1, 0], [0, 1]], measure="sensitivity", clusters=list("aabb")).pairs[0]
+    assert (pair.difference, pair.p_score) == (0, 1)
+    assert pair.reason == "both have the same counts in every patient"

@@ -172,7 +172,9 @@ def test_identical_scores_have_no_test_of_non_inferiority():
     result = delong(table.y_true, np.repeat(table.scores, 2, axis=1))
     (row,) = non_inferiority(result, ["m", "r"], readers=["r"], margin=0.05)
     assert row.difference == 0
-    assert row.reason == "the difference has no positive variance"
+    assert (row.low, row.high, row.non_inferior, row.superior) == (0, 0, True, False)
+    assert np.isnan([row.z, row.p]).all()
+    assert row.reason == "both order every malignant-benign pair identically"
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,10 @@ from microcalc.stats import (
 )
 from microcalc.stats.bootstrap import bootstrap_fractions
 from microcalc.stats.calibration import calibration
+from microcalc.stats.decision_curve import decision_curve
 from microcalc.stats.noninferiority import non_inferiority
 from microcalc.stats.operating_point import Measure, measure_rows
+from microcalc.stats.roc import precision_recall
 from microcalc.stats.subgroups import subgroups
 
 pytestmark = pytest.mark.slow
@@ -99,6 +101,30 @@ def test_bootstrap_of_patients_covers_areas_and_fractions():
     values = np.array(simulated(limits, seed=4, count=800)).T
     for estimate, low, high in (values[:3], values[3:]):
         assert 0.925 <= np.mean((low <= estimate.mean()) & (estimate.mean() <= high)) <= 0.97
+
+
+def test_bootstrap_of_patients_covers_what_depends_on_the_case_mix():
+    def limits(y, scores, patient):
+        plan = resampling(y, clusters=patient, replicates=300)
+        p = 1 / (1 + np.exp(-scores[:, 0]))
+        rows = [measure_rows(m, y == 1, scores[:, :1] > 0.6) for m in (Measure.PPV, Measure.NPV)]
+        shares = [bootstrap_fractions(y, enters, hits, plan) for enters, hits in rows]
+        curve = decision_curve(y, p, plan=plan, thresholds=[0.3])
+        ranked = precision_recall(y, p, plan=plan)
+        brier = calibration(y, p, clusters=patient, plan=plan).brier
+        return [
+            *((s.estimate[0], s.low[0], s.high[0]) for s in shares),
+            (curve.net_benefit[0], curve.low[0], curve.high[0]),
+            (curve.treat_all[0], curve.treat_all_low[0], curve.treat_all_high[0]),
+            (ranked.average_precision, ranked.low, ranked.high),
+            (brier.score, brier.low, brier.high),
+        ]
+
+    values = np.array(simulated(limits, seed=8, count=600))
+    truth = values[:, :, 0].mean(axis=0)
+    covered = ((values[:, :, 1] <= truth) & (truth <= values[:, :, 2])).mean(axis=0)
+    assert covered.min() >= 0.92
+    assert covered.max() <= 0.975
 
 
 def test_the_interaction_test_of_subgroups_has_its_size():

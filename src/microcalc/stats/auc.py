@@ -25,7 +25,7 @@ from microcalc.stats.inputs import (
     checked_scores,
 )
 
-__all__ = ["DeLong", "clustered_delong", "delong", "placements"]
+__all__ = ["DeLong", "clustered_delong", "delong", "placements", "why_no_variance"]
 
 _LOST_DIGITS = 1e-8
 """Below this share of the variances' sum a variance of a difference is computed anew from the differences."""
@@ -246,6 +246,11 @@ def _result(
         clusters=clusters,
         reasons=reasons,
     )
+
+
+def why_no_variance(auc: float) -> str:
+    """Why the variance of an area cannot be estimated: it is 0 or 1; empty where it can."""
+    return f"an area of {auc:.0f} has no variance that could be estimated" if auc in (0.0, 1.0) else ""
 
 
 def _why_no_interval(auc: float, variance: float) -> str:

@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike
 
 from microcalc.errors import StatisticsError
 from microcalc.stats.inputs import (
+    BoolArray,
     FloatArray,
     IntArray,
-    checked_confidence,
     checked_labels,
     checked_scores,
 )
-from microcalc.stats.replicates import CountArray, Descending, Resampling, resampling, weighted_sums
+from microcalc.stats.replicates import CountArray, Descending, Resampling, percentiles, resampling, weighted_sums
 from microcalc.stats.roc import roc_curve
 
 __all__ = [
@@ -106,9 +106,7 @@ def bootstrap_auc(
     table = checked_scores(scores, images=malignant.size)
     plan = resampling(malignant, clusters=clusters, replicates=replicates, seed=seed)
     areas = [np.concatenate([_areas(*c) for c in plan.counts(malignant, score)]) for score in table.T]
-    ones = np.ones((1, malignant.size), dtype=np.int32)
-    estimate = np.array([_areas(*Descending.of(malignant, score).counts(ones))[0] for score in table.T])
-    return _interval(estimate, np.column_stack(areas), plan, confidence)
+    return _interval(_own_areas(malignant, table), np.column_stack(areas), plan, confidence)
 
 
 def bootstrap_fractions(
@@ -137,10 +135,7 @@ def bootstrap_fractions(
     sums = weighted_sums(np.hstack([above, below]), plan)
     replicates = _divide(sums[:, : above.shape[1]], sums[:, above.shape[1] :])
     estimate = _divide(above.sum(axis=0), below.sum(axis=0))
-    result = _interval(estimate, replicates, plan, confidence)
-    inside = (estimate > 0) & (estimate < 1)
-    low, high = np.where(inside, result.low, np.nan), np.where(inside, result.high, np.nan)
-    return BootstrapInterval(estimate, low, high, result.used, plan.replicates, plan.by, result.reason)
+    return _interval(estimate, replicates, plan, confidence)
 
 
 def roc_band(
@@ -180,13 +175,13 @@ def roc_band(
     for tp, fp in plan.counts(malignant, score):
         areas.append(_areas(tp, fp))
         curves.append(_interpolate(tp, fp, at))
-    kept = np.isfinite(np.concatenate(areas))
-    tails = [(1 - checked_confidence(confidence)) / 2, (1 + confidence) / 2]
-    low, high = np.quantile(np.concatenate(curves)[kept], tails, axis=0)
-    auc_low, auc_high = np.quantile(np.concatenate(areas)[kept], tails)
+    drawn = np.concatenate(areas)
+    low, high = percentiles(np.concatenate(curves), plan, confidence=confidence)
     own = np.interp(at, curve.false_positive_rate, curve.sensitivity)
-    used = int(kept.sum())
-    return RocBand(at, own, low, high, float(auc_low), float(auc_high), used, plan.replicates, confidence, plan.by)
+    area = _interval(_own_areas(malignant, score[:, None]), drawn[:, None], plan, confidence)
+    ends = float(area.low[0]), float(area.high[0])
+    used = int(np.isfinite(drawn).sum())
+    return RocBand(at, own, low, high, *ends, used, plan.replicates, confidence, plan.by, plan.reason)
 
 
 def _areas(tp: CountArray, fp: CountArray) -> FloatArray:
@@ -207,11 +202,20 @@ def _divide(above: FloatArray | IntArray | CountArray, below: FloatArray | IntAr
 
 
 def _interval(estimate: FloatArray, replicates: FloatArray, plan: Resampling, confidence: float) -> BootstrapInterval:
-    used = np.isfinite(replicates).sum(axis=0)
-    low, high = np.full(estimate.size, np.nan), np.full(estimate.size, np.nan)
-    tails = [(1 - checked_confidence(confidence)) / 2, (1 + confidence) / 2]
-    for j in np.flatnonzero((2 * used >= plan.replicates) & np.isfinite(estimate)):
-        column = replicates[:, j]
-        low[j], high[j] = np.quantile(column[np.isfinite(column)], tails)
-    reason = "" if np.isfinite(low).any() else "undefined in the data or in more than half of the replicates"
-    return BootstrapInterval(estimate, low, high, used.astype(np.int64), plan.replicates, plan.by, reason)
+    """Limits of the quantities that vary; where every replicate repeats the estimate there are none."""
+    low, high = percentiles(replicates, plan, confidence=confidence)
+    most = np.nanmax(replicates, axis=0, initial=-np.inf)
+    varying = np.isfinite(estimate) & (most > np.nanmin(replicates, axis=0, initial=np.inf))
+    low, high = np.where(varying, low, np.nan), np.where(varying, high, np.nan)
+    used = np.isfinite(replicates).sum(axis=0).astype(np.int64)
+    reason = ""
+    if not np.isfinite(low).any():
+        same = bool((2 * used >= plan.replicates).any())
+        undefined = "undefined in the data or in more than half of the replicates"
+        reason = plan.reason or ("every replicate repeats the estimate" if same else undefined)
+    return BootstrapInterval(estimate, low, high, used, plan.replicates, plan.by, reason)
+
+
+def _own_areas(malignant: BoolArray, table: FloatArray) -> FloatArray:
+    ones = np.ones((1, malignant.size), dtype=np.int32)
+    return np.array([_areas(*Descending.of(malignant, score).counts(ones))[0] for score in table.T])

@@ -20,13 +20,12 @@ from microcalc.stats.inputs import (
     FloatArray,
     IntArray,
     checked_clusters,
-    checked_confidence,
     checked_labels,
     checked_scores,
 )
 from microcalc.stats.logistic import LogisticFit, fit_logistic, logits
 from microcalc.stats.proportions import Proportion, wilson
-from microcalc.stats.replicates import Resampling, weighted_sums
+from microcalc.stats.replicates import Resampling, percentiles, weighted_sums
 
 __all__ = [
     "Binning",
@@ -222,8 +221,7 @@ def _brier(
     low = high = float("nan")
     if plan is not None:
         total, drawn = weighted_sums(np.column_stack([squares, np.ones(squares.size)]), plan).T
-        tails = [(1 - checked_confidence(confidence)) / 2, (1 + confidence) / 2]
-        low, high = (float(value) for value in np.quantile(total / drawn, tails))
+        low, high = (float(value) for value in percentiles(total / drawn, plan, confidence=confidence))
     within = whole - (reliability - resolution + uncertainty)
     return Brier(whole, low, high, reliability, resolution, uncertainty, within)
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from microcalc.stats.auc import DeLong
+from microcalc.stats.auc import DeLong, why_no_variance
 from microcalc.stats.distributions import chi2_tail, two_sided_p, two_sided_quantile
 from microcalc.stats.inputs import FloatArray, checked_names
 
-__all__ = ["AucDifference", "OverallTest", "auc_overall", "auc_pairs", "singular_columns"]
+__all__ = ["AucDifference", "OverallTest", "auc_overall", "auc_pairs", "same_ranks", "singular_columns"]
 
 _SINGULAR = 1e-10
 """Smallest eigenvalue of the contrasts' correlation matrix that still counts as a direction of its own."""
@@ -55,7 +55,8 @@ def auc_pairs(result: DeLong, names: Sequence[str] | None = None) -> tuple[AucDi
         names: (k,) of the models.
 
     Returns:
-        The pairs in the order (1, 2), (1, 3), ..., (k-1, k). Identical ranks give difference 0, z 0, p 1.
+        The pairs in the order (1, 2), (1, 3), ..., (k-1, k). Identical ranks give difference 0, z 0, p 1; a difference
+        from an area of 0 or 1, whose variance cannot be estimated, has no limits and no test.
     """
     models = checked_names(names, models=result.auc.size)
     quantile = two_sided_quantile(result.confidence)
@@ -64,7 +65,8 @@ def auc_pairs(result: DeLong, names: Sequence[str] | None = None) -> tuple[AucDi
         for k in range(j + 1, len(models)):
             difference = float(result.auc[j] - result.auc[k])
             variance = float(result.difference_variance[j, k])
-            pairs.append(_difference(models[j], models[k], difference, variance, quantile))
+            reason = "; ".join(f"{models[i]}: {words}" for i in (j, k) if (words := why_no_variance(result.auc[i])))
+            pairs.append(_difference(models[j], models[k], (difference, variance, quantile), reason, result.clusters))
     return tuple(pairs)
 
 
@@ -131,19 +133,32 @@ def _why_no_overall(result: DeLong, chosen: tuple[str, ...], at: list[int]) -> s
         for k in range(j + 1, len(at))
         if result.difference_variance[at[j], at[k]] <= 0
     ]
-    return f"no overall test: {'; '.join(same)} order every malignant-benign pair identically" if same else ""
+    return f"no overall test: {'; '.join(same)} {same_ranks(result.clusters)}" if same else ""
 
 
-def _difference(a: str, b: str, difference: float, variance: float, quantile: float) -> AucDifference:
+def same_ranks(clusters: int | None) -> str:
+    """Why the difference of two areas has no variance.
+
+    Args:
+        clusters: number of patients; None where each image counts by itself.
+    """
+    alone = "order every malignant-benign pair identically"
+    return alone if clusters is None else f"{alone}, or differ by the same in every patient"
+
+
+def _difference(a: str, b: str, values: tuple[float, float, float], reason: str, clusters: int | None) -> AucDifference:
+    difference, variance, quantile = values
     if np.isnan(difference) or np.isnan(variance):
         reason = "an area or its variance is undefined"
+    elif difference == 0 and not variance > 0:
+        return AucDifference(a, b, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, f"both {same_ranks(clusters)}")
+    elif reason:
+        pass
     elif variance > 0:
         error = float(np.sqrt(variance))
         z = difference / error
         low, high = difference - quantile * error, difference + quantile * error
         return AucDifference(a, b, difference, error, low, high, z, two_sided_p(z))
-    elif difference == 0:
-        return AucDifference(a, b, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, "both order every malignant-benign pair identically")
     else:
         reason = "the difference has no positive variance"
     return AucDifference(a, b, difference, np.nan, np.nan, np.nan, np.nan, np.nan, reason)

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from microcalc.errors import StatisticsError
 from microcalc.stats.distributions import expit, two_sided_quantile
-from microcalc.stats.inputs import FloatArray, checked_confidence, checked_labels, checked_scores
+from microcalc.stats.inputs import FloatArray, checked_labels, checked_scores
 from microcalc.stats.operating_point import Counts, confusion
 from microcalc.stats.proportions import Proportion, wilson
-from microcalc.stats.replicates import Resampling, weighted_sums
+from microcalc.stats.replicates import Resampling, percentiles, weighted_sums
 
 __all__ = ["Consequences", "PredictiveValue", "consequences", "predictive_values"]
 
@@ -126,19 +126,23 @@ def consequences(
     cells = np.column_stack([malignant & called, malignant, ~malignant & ~called, ~malignant]).astype(np.float64)
     tp, m, tn, n = weighted_sums(cells, plan).T
     sensitivity, specificity = _share(tp, m), _share(tn, n)
-    tails = [(1 - checked_confidence(confidence)) / 2, (1 + confidence) / 2]
+
+    def limits(values: FloatArray) -> tuple[float, float]:
+        low, high = percentiles(values, plan, confidence=confidence)
+        return float(low), float(high)
+
     predictive = []
     for prevalence in prevalences:
         drawn = _bayes(sensitivity, specificity, prevalence)
         for value, replicates in zip(predictive_values(counts, prevalence, confidence=confidence), drawn, strict=True):
-            low, high = (np.nan, np.nan) if value.reason else _percentiles(replicates, tails)
+            low, high = (np.nan, np.nan) if value.reason else limits(replicates)
             predictive.append(_with_patients(value, low, high))
     benign, cancers = counts.tn + counts.fp, counts.tp + counts.fn
     return Consequences(
         avoided=wilson(counts.tn, benign, confidence=confidence),
         missed=wilson(counts.fn, cancers, confidence=confidence),
-        avoided_patient=_percentiles(specificity, tails) if 0 < counts.tn < benign else (np.nan, np.nan),
-        missed_patient=_percentiles(1 - sensitivity, tails) if 0 < counts.fn < cancers else (np.nan, np.nan),
+        avoided_patient=limits(specificity) if 0 < counts.tn < benign else (np.nan, np.nan),
+        missed_patient=limits(1 - sensitivity) if 0 < counts.fn < cancers else (np.nan, np.nan),
         predictive=tuple(predictive),
     )
 
@@ -154,14 +158,6 @@ def _share(above: FloatArray, below: FloatArray) -> FloatArray:
     out = np.full(above.shape, np.nan)
     np.divide(above, below, out=out, where=below > 0)
     return out
-
-
-def _percentiles(replicates: FloatArray, tails: list[float]) -> tuple[float, float]:
-    kept = replicates[np.isfinite(replicates)]
-    if 2 * kept.size < replicates.size:
-        return np.nan, np.nan
-    low, high = np.quantile(kept, tails)
-    return float(low), float(high)
 
 
 def _limits(centre: float, half: float) -> tuple[float, float]:

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 
 from microcalc.errors import StatisticsError
 from microcalc.stats.calibration import why_no_probability
-from microcalc.stats.inputs import FloatArray, IntArray, checked_confidence, checked_labels, checked_scores
-from microcalc.stats.replicates import CountArray, Descending, Resampling
+from microcalc.stats.inputs import FloatArray, IntArray, checked_labels, checked_scores
+from microcalc.stats.replicates import CountArray, Descending, Resampling, percentiles
 
 __all__ = ["DecisionCurve", "decision_curve"]
 
@@ -79,10 +79,9 @@ def decision_curve(
     own, everybody = _benefits(*descending.counts(np.ones((1, malignant.size), dtype=np.int32)), above, at)
     drawn = [_benefits(tp, fp, above, at) for tp, fp in plan.counts(malignant, score)]
     model, treat_all = (np.concatenate(part) for part in zip(*drawn, strict=True))
-    tails = [(1 - checked_confidence(confidence)) / 2, (1 + confidence) / 2]
-    low, high = np.quantile(model, tails, axis=0)
-    all_low, all_high = np.quantile(treat_all, tails, axis=0)
-    more_low, more_high = np.quantile(model - np.maximum(treat_all, 0), tails, axis=0)
+    low, high = percentiles(model, plan, confidence=confidence)
+    all_low, all_high = percentiles(treat_all, plan, confidence=confidence)
+    more_low, more_high = percentiles(model - np.maximum(treat_all, 0), plan, confidence=confidence)
     return DecisionCurve(at, own[0], low, high, everybody[0], all_low, all_high, more_low, more_high, plan.by)
 
 

@@ -33,6 +33,12 @@ OVERALL = "overall"
 """Stands in place of the first model in the row of an overall test."""
 
 
+AT_THE_EDGE = "a proportion of 0 or 1 has no logit, and its variance cannot be estimated: no Wald statistic"
+
+_ROUNDING = 1e-24
+"""Share of the terms' squares that a variance must exceed to be more than rounding."""
+
+
 @dataclass(frozen=True)
 class GeeTest:
     """Equality of one measure between two models, or between all; NaN and a reason where a statistic is undefined.
@@ -41,7 +47,7 @@ class GeeTest:
         a, b: the two models; ``overall`` and an empty text for the overall test.
         df: degrees of freedom of each statistic.
         difference, low, high: estimate of a minus that of b with robust limits; NaN for the overall test.
-        wald_logit, p_wald_logit: Wald's statistic on the logit scale (geepack's).
+        wald_logit, p_wald_logit: Wald's statistic on the logit scale (geepack's); like the other one NaN at 0 and 1.
         score, p_score: generalised score statistic (type 3 of SAS's GENMOD); McNemar's for two models and images.
         wald_identity, p_wald_identity: Wald's statistic on the scale of the proportions.
         reason: why something is NaN.
@@ -122,7 +128,7 @@ def gee(
     weights, outcome = measure_rows(Measure(measure), malignant, called)
     table = _Sums.of(weights, outcome, codes)
     covariance = table.covariance()
-    inside = (table.estimate > 0) & (table.estimate < 1)
+    inside = (table.estimate > 0) & (table.estimate < 1) & (not table.few_clusters())
     error = np.sqrt(np.where(inside, np.diag(covariance), np.nan))
     quantile = two_sided_quantile(confidence)
     pairs = [(j, k) for j in range(len(models)) for k in range(j + 1, len(models))]
@@ -158,6 +164,17 @@ class _Sums:
     weights: FloatArray
     n: IntArray
     estimate: FloatArray
+    by_image: bool
+
+    @property
+    def alike(self) -> str:
+        """What is said of models with the same sums in every cluster."""
+        return "decide identically" if self.by_image else "have the same counts in every patient"
+
+    def few_clusters(self, *columns: int) -> str:
+        """Why the clusters give no variance, of all models or some; empty where they do."""
+        entering = int((self.weights[:, columns or slice(None)].sum(axis=1) > 0).sum())
+        return "" if entering > 1 else f"a variance between clusters needs at least 2 of them; {entering} came"
 
     @classmethod
     def of(cls, weights: BoolArray, outcome: BoolArray, codes: IntArray | None) -> "_Sums":
@@ -167,7 +184,7 @@ class _Sums:
             hit, seen = _sum_by(codes, hit, groups), _sum_by(codes, seen, groups)
         n = seen.sum(axis=0)
         estimate = np.divide(hit.sum(axis=0), n, out=np.full(n.size, np.nan), where=n > 0)
-        return cls(hit, seen, n.astype(np.int64), estimate)
+        return cls(hit, seen, n.astype(np.int64), estimate, codes is None)
 
     def influence(self, mean: FloatArray | float, at: Sequence[int] | IntArray) -> FloatArray:
         """(G, len(at)) sum of w (y - mean) over each cluster, divided by n."""
@@ -185,18 +202,19 @@ class _Sums:
 
 def _overall(table: _Sums, covariance: FloatArray, models: tuple[str, ...]) -> GeeTest:
     k = len(models)
-    refusal = _why_no_overall(table, models)
+    refusal = table.few_clusters() or _why_no_overall(table, models)
     if refusal:
         return _empty(OVERALL, "", k - 1, refusal)
     everyone = range(k)
     pooled = float(table.events.sum() / table.n.sum())
     null = table.influence(pooled, everyone)
     inside = bool(((table.estimate > 0) & (table.estimate < 1)).all())
-    identity, singular = _quadratic(table.estimate, covariance, models)
     score, singular_score = _quadratic(table.estimate, null.T @ null, models)
-    on_logits, singular_logit = np.nan, tuple[str, ...]()
-    reason = "" if inside else "a proportion of 0 or 1 has no logit"
+    identity = on_logits = np.nan
+    singular = singular_logit = tuple[str, ...]()
+    reason = "" if inside else AT_THE_EDGE
     if inside:
+        identity, singular = _quadratic(table.estimate, covariance, models)
         slope = table.estimate * (1 - table.estimate)
         scaled = covariance / np.outer(slope, slope)
         on_logits, singular_logit = _quadratic(logit(table.estimate), scaled, models)
@@ -220,7 +238,7 @@ def _why_no_overall(table: _Sums, models: tuple[str, ...]) -> str:
         for k in range(j + 1, len(models))
         if _identical(table, j, k)
     ]
-    return f"no overall test: {'; '.join(same)} decide identically" if same else ""
+    return f"no overall test: {'; '.join(same)} {table.alike}" if same else ""
 
 
 def _identical(table: _Sums, j: int, k: int) -> bool:
@@ -245,29 +263,32 @@ def _pair(table: _Sums, j: int, k: int, models: tuple[str, ...], quantile: float
         return _empty(a, b, 1, f"no image enters for {', '.join(empty)}")
     p, q = float(table.estimate[j]), float(table.estimate[k])
     if _identical(table, j, k):
-        return GeeTest(a, b, 1, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, "both decide identically")
+        return GeeTest(a, b, 1, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, f"both {table.alike}")
+    few = table.few_clusters(j, k)
+    if few:
+        return _empty(a, b, 1, few)
     pooled = float((table.events[:, [j, k]]).sum() / (table.n[j] + table.n[k]))
     null = table.influence(pooled, (j, k))
     own = table.influence(table.estimate[[j, k]], (j, k))
-    spread = float(np.sum((own[:, 0] - own[:, 1]) ** 2))
-    reasons = []
-    identity = _ratio(p - q, spread)
-    score = _ratio(p - q, float(np.sum((null[:, 0] - null[:, 1]) ** 2)))
-    on_logits = np.nan
-    if 0 < p < 1 and 0 < q < 1:
-        scaled = own[:, 0] / (p * (1 - p)) - own[:, 1] / (q * (1 - q))
-        on_logits = _ratio(float(logit(p) - logit(q)), float(np.sum(scaled**2)))
-    else:
-        reasons.append("a proportion of 0 or 1 has no logit")
-    if np.isnan(identity) or np.isnan(score):
+    score = _ratio(p - q, null)
+    identity = on_logits = half = np.nan
+    inside = 0 < p < 1 and 0 < q < 1
+    reasons = [] if inside else [AT_THE_EDGE]
+    if inside:
+        identity = _ratio(p - q, own)
+        on_logits = _ratio(float(logit(p) - logit(q)), own / np.array([p * (1 - p), q * (1 - q)]))
+        half = quantile * float(np.sqrt(np.sum((own[:, 0] - own[:, 1]) ** 2)))
+    if np.isnan(score) or (inside and np.isnan(identity)):
         reasons.append("the difference has no variance between the clusters")
-    half = quantile * float(np.sqrt(spread)) if spread > 0 else np.nan
+        half = np.nan
     (w, pw), (s, ps), (i, pi) = ((v, chi2_tail(v, 1)) for v in (on_logits, score, identity))
     return GeeTest(a, b, 1, p - q, p - q - half, p - q + half, w, pw, s, ps, i, pi, "; ".join(reasons))
 
 
-def _ratio(difference: float, variance: float) -> float:
-    if variance > 0:
+def _ratio(difference: float, influence: FloatArray) -> float:
+    """Square of a difference over its variance, from the (G, 2) influence of the clusters on its two terms."""
+    variance = float(np.sum((influence[:, 0] - influence[:, 1]) ** 2))
+    if variance > _ROUNDING * float(np.sum(influence**2)):
         return difference * difference / variance
     return 0.0 if difference == 0 else np.nan
 

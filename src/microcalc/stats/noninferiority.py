@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from microcalc.errors import StatisticsError
-from microcalc.stats.auc import DeLong
+from microcalc.stats.auc import DeLong, why_no_variance
+from microcalc.stats.comparison import same_ranks
 from microcalc.stats.distributions import normal_cdf, two_sided_quantile
 from microcalc.stats.inputs import FloatArray, checked_names
 
@@ -31,8 +32,8 @@ class NonInferiority:
         difference, standard_error, low, high: area of the model minus that of the reader, two-sided limits.
         margin: the largest deficit that would not matter.
         z, p: one-sided test that the model is worse by the margin or more.
-        non_inferior: the lower limit lies above minus the margin.
-        superior: the lower limit lies above 0.
+        non_inferior: the lower limit lies above minus the margin; None where there is no limit.
+        superior: the lower limit lies above 0; None where there is no limit.
         reason: why something is NaN.
     """
 
@@ -45,8 +46,8 @@ class NonInferiority:
     margin: float
     z: float
     p: float
-    non_inferior: bool
-    superior: bool
+    non_inferior: bool | None
+    superior: bool | None
     reason: str = ""
 
 
@@ -84,10 +85,15 @@ def _compare(
     for name in reader[1]:
         contrast[columns.index(name)] -= 1 / len(reader[1])
     difference, variance = float(contrast @ result.auc), _variance(result, contrast)
-    if not variance > 0:
-        nan = float("nan")
-        reason = "the difference has no positive variance"
-        return NonInferiority(model, reader[0], difference, nan, nan, nan, margin, nan, nan, False, False, reason)
+    used = np.flatnonzero(contrast)
+    reason = "; ".join(f"{columns[i]}: {words}" for i in used if (words := why_no_variance(result.auc[i])))
+    nan = float("nan")
+    if difference == 0 and variance == 0:
+        same = f"both {same_ranks(result.clusters)}"
+        return NonInferiority(model, reader[0], 0.0, 0.0, 0.0, 0.0, margin, nan, nan, True, False, same)
+    if reason or not variance > 0:
+        reason = reason or "the difference has no positive variance"
+        return NonInferiority(model, reader[0], difference, nan, nan, nan, margin, nan, nan, None, None, reason)
     error = float(np.sqrt(variance))
     half = two_sided_quantile(result.confidence) * error
     z = (difference + margin) / error

@@ -1,8 +1,11 @@
 """Bootstrap replicates as weights: how often each image was drawn, by image or by patient.
 
 All replicates of a statistic are computed together from these weights, in pieces so that memory stays linear in the
-number of images. Images are drawn within their class. Patients are drawn with all their images, within two strata:
-those with a malignant image and those without. Limits made from replicates are in `bootstrap`.
+number of images. Images are drawn within their class, as the paper and pROC do: the share of malignant ones is given.
+Patients are drawn with all their images and without strata: who comes is left to chance, and so is the share of
+malignant images, on which predictive values, net benefit, precision and the Brier score depend. (Patients drawn within
+strata gave them limits that held the truth in 65 to 90 of 100 studies instead of 95.) What limits are made of
+replicates is in `bootstrap`.
 
 Source: Field and Welsh, J R Stat Soc B 69:369 (2007) on drawing clusters.
 """
@@ -15,9 +18,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from microcalc.errors import StatisticsError
-from microcalc.stats.inputs import BoolArray, FloatArray, IntArray, checked_clusters, checked_labels
+from microcalc.stats.inputs import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    checked_clusters,
+    checked_confidence,
+    checked_labels,
+)
 
-__all__ = ["CountArray", "Descending", "Resampling", "resampling", "weighted_sums"]
+__all__ = ["CountArray", "Descending", "Resampling", "percentiles", "resampling", "weighted_sums"]
 
 CountArray = NDArray[np.int32]
 """Whole numbers below two thousand million: how often, how many."""
@@ -67,6 +77,12 @@ class Resampling:
             self._last[key] = descending.counts(self._kept)
         yield self._last[key]
 
+    @cached_property
+    def reason(self) -> str:
+        """Why the replicates say nothing; empty where they do."""
+        units = sum(int(part.max()) + 1 for _, part in self.strata)
+        return f"a bootstrap needs at least 2 {self.by}s; there is 1" if units < 2 else ""
+
     @property
     def _small(self) -> bool:
         return self.images * self.replicates <= _CHUNK
@@ -99,7 +115,7 @@ class Resampling:
 def resampling(
     y_true: ArrayLike, *, clusters: ArrayLike | None = None, replicates: int = 1000, seed: int = 0
 ) -> Resampling:
-    """Lay out a stratified bootstrap.
+    """Lay out a bootstrap: by image within the classes, or by patient.
 
     Args:
         y_true: (n,) 0 benign, 1 malignant.
@@ -114,13 +130,34 @@ def resampling(
     if replicates < 2:
         raise StatisticsError(f"a bootstrap needs at least 2 replicates, better 1000; {replicates} came")
     if clusters is None:
-        group, by = np.arange(malignant.size), "image"
-    else:
-        group, by = checked_clusters(clusters, images=malignant.size), "patient"
-    with_malignant = np.bincount(group, weights=malignant) > 0
-    upper = with_malignant[group]
-    strata = tuple(_units(np.flatnonzero(part), group) for part in (upper, ~upper) if part.any())
-    return Resampling(strata, malignant.size, replicates, seed, by)
+        every = np.arange(malignant.size)
+        strata = tuple(_units(np.flatnonzero(part), every) for part in (malignant, ~malignant) if part.any())
+        return Resampling(strata, malignant.size, replicates, seed, "image")
+    group = checked_clusters(clusters, images=malignant.size)
+    return Resampling((_units(np.arange(malignant.size), group),), malignant.size, replicates, seed, "patient")
+
+
+def percentiles(values: FloatArray, plan: Resampling, *, confidence: float) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper limits of quantities, from their replicates.
+
+    Args:
+        values: (B, ...) each replicate's value; NaN or left away where it is undefined.
+        plan: that they were drawn by.
+        confidence: level of the limits.
+
+    Returns:
+        Two arrays of the shape of one replicate; NaN where the plan says nothing, or where fewer than half of its
+        replicates have a value.
+    """
+    tails = [(1 - checked_confidence(confidence)) / 2, (1 + confidence) / 2]
+    usable = 2 * np.isfinite(values).sum(axis=0) >= plan.replicates
+    out = np.full((2, *values.shape[1:]), np.nan)
+    if not plan.reason and values.size:
+        whole = np.isfinite(values).all(axis=0)
+        out[:, usable & whole] = np.quantile(values[:, usable & whole], tails, axis=0)
+        if (usable & ~whole).any():
+            out[:, usable & ~whole] = np.nanquantile(values[:, usable & ~whole], tails, axis=0)
+    return out[0], out[1]
 
 
 def weighted_sums(values: FloatArray, plan: Resampling) -> FloatArray:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from microcalc.errors import StatisticsError
-from microcalc.stats.inputs import FloatArray, checked_confidence, checked_labels, checked_scores
+from microcalc.stats.inputs import FloatArray, checked_labels, checked_scores
 from microcalc.stats.operating_point import candidate_counts
-from microcalc.stats.replicates import CountArray, Descending, Resampling
+from microcalc.stats.replicates import CountArray, Descending, Resampling, percentiles
 
 __all__ = ["Axis", "PartialAuc", "PrecisionRecall", "RocCurve", "partial_auc", "precision_recall", "roc_curve"]
 
@@ -152,15 +152,14 @@ def partial_auc(
     standardised = float(_mcclish(np.array([area]), part)[0])
     reason = "" if standardised >= 0.5 else "an area below that of chance has no standardised value"
     drawn = np.array([]) if plan is None else _drawn_areas(plan.counts(malignant, score), along, part)
-    limits = _limits(drawn, confidence)
     return PartialAuc(
         axis=along,
         low=low,
         high=high,
         area=area,
         standardised=np.nan if reason else standardised,
-        limits=limits,
-        limits_standardised=nothing if reason else _limits(_mcclish(drawn, part), confidence),
+        limits=_limits(drawn, plan, confidence),
+        limits_standardised=nothing if reason else _limits(_mcclish(drawn, part), plan, confidence),
         by=plan.by if plan else "",
         reason=reason,
     )
@@ -189,7 +188,7 @@ def precision_recall(
     tp, fp = Descending.of(malignant, score).counts(np.ones((1, malignant.size), dtype=np.int32))
     recall, precision = tp[0, 1:] / tp[0, -1], tp[0, 1:] / (tp[0, 1:] + fp[0, 1:])
     drawn = [] if plan is None else [_average_precision(*c) for c in plan.counts(malignant, score)]
-    low, high = _limits(np.concatenate(drawn) if drawn else np.array([]), confidence)
+    low, high = _limits(np.concatenate(drawn) if drawn else np.array([]), plan, confidence)
     average = float(_average_precision(tp, fp)[0])
     return PrecisionRecall(recall, precision, average, low, high, float(malignant.mean()), plan.by if plan else "")
 
@@ -237,9 +236,9 @@ def _average_precision(tp: CountArray, fp: CountArray) -> FloatArray:
     return np.asarray((precision * np.diff(tp, axis=1)).sum(axis=1) / total, dtype=np.float64)
 
 
-def _limits(replicates: FloatArray, confidence: float) -> tuple[float, float]:
-    kept = replicates[np.isfinite(replicates)]
-    if not kept.size:
+def _limits(drawn: FloatArray, plan: Resampling | None, confidence: float) -> tuple[float, float]:
+    """Percentiles of the replicates; none without a plan."""
+    if plan is None:
         return np.nan, np.nan
-    low, high = np.quantile(kept, [(1 - checked_confidence(confidence)) / 2, (1 + confidence) / 2])
+    low, high = percentiles(drawn, plan, confidence=confidence)
     return float(low), float(high)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from microcalc.errors import StatisticsError
 from microcalc.predictions import ScoreTable
-from microcalc.stats.auc import clustered_delong, placements
+from microcalc.stats.auc import clustered_delong, placements, why_no_variance
 from microcalc.stats.comparison import singular_columns
 from microcalc.stats.distributions import chi2_tail
 from microcalc.stats.inputs import BoolArray, FloatArray, checked_clusters
@@ -161,6 +161,11 @@ def _interaction(table: ScoreTable, model: int, groups: Sequence[tuple[str, Bool
         areas[g], per_image = _influence(malignant, table.scores[inside, model])
         influence[:, g] = np.bincount(codes[inside], weights=per_image, minlength=count)
     df = len(groups) - 1
+    without = [
+        f"{group}: {words}" for group, area in zip(names, areas, strict=True) if (words := why_no_variance(area))
+    ]
+    if without:
+        return InteractionTest(name, names, np.nan, df, np.nan, "; ".join(without))
     contrast = np.hstack([-np.ones((df, 1)), np.eye(df)])
     spread = contrast @ (influence.T @ influence * count / (count - 1)) @ contrast.T
     singular = singular_columns(spread, names)
