@@ -11,6 +11,7 @@ from microcalc.report.evaluated.sections import printed_tables
 from microcalc.report.evaluated.write import run_content, write_evaluation_tables
 from microcalc.report.overview import cross_table
 from microcalc.report.printed import PrintedTable
+from microcalc.report.tables import intervals_printed
 from microcalc.report.words import Names
 from microcalc.stats import confusion
 from microcalc.stats.evaluation import Evaluation, EvaluationPlan, evaluate_scores
@@ -90,3 +91,77 @@ def test_codes_and_calls_are_whole_numbers():
     e = evaluated(dataclasses.replace(made, scores=np.column_stack([codes, calls])))
     texts = cells(printed_tables(e, Names())["operating_points"][0], "Cut-off")
     assert set(texts) <= {"all", "> 0", "> 1", "> 2", "> 3", "> 4", "> 5"}
+
+
+# ---- sentences that must be true -------------------------------------------------------------------------------------
+
+
+def test_only_a_table_with_the_ensemble_speaks_of_it(reference, both_sets):
+    said = "The ensemble is made of the other models"
+    assert said in notes(printed_tables(reference, Names())["auc"][1])
+    assert said not in notes(printed_tables(both_sets, Names())["auc"][1])
+
+
+def test_holm_counts_the_tests_that_were_made(reference):
+    tables = printed_tables(reference, Names())
+    assert "corrected for the 15 tests of its column" in notes(tables["auc_pairs"][0])
+    assert "corrected by Holm for the 15 tests of its column" in notes(tables["gee"][1])
+
+
+def test_holm_does_not_count_tests_that_could_not_be_made():
+    made = probabilities(5, models=3)
+    all_malignant = np.column_stack([made.scores, np.full(120, 0.5)])
+    e = evaluated(dataclasses.replace(made, models=("m0", "m1", "m2", "flat"), scores=all_malignant))
+    pairs = printed_tables(e, Names())["gee"][1]
+    assert sum("n/a" in cell for cell in cells(pairs, "NPV")) == 3
+    assert "Specificity 6, Accuracy 6, PPV 6, NPV 3" in notes(pairs)
+
+
+@pytest.fixture(scope="module")
+def with_reader() -> Evaluation:
+    made = probabilities(6, models=3)
+    strong = np.column_stack([made.y_true + made.scores[:, 0], made.scores[:, 1], made.scores[:, 1] ** 2])
+    return evaluated(
+        dataclasses.replace(made, models=("strong", "anna", "twin"), scores=strong), readers=("anna",), margin=0.1
+    )
+
+
+def test_readers_say_which_p_stands_there_and_at_which_level(with_reader):
+    table = printed_tables(with_reader, Names())["readers"][0]
+    assert table.columns[2] == table.columns[5] == "p, non-inferiority"
+    assert "no p of superiority" in notes(table)
+    assert "two-sided 95% interval, that is at a one-sided level of 2.5%" in notes(table)
+
+
+def test_the_one_sided_level_follows_the_confidence(with_reader):
+    e = evaluated(with_reader.test, readers=("anna",), settings=FAST.model_copy(update={"confidence": 0.9}))
+    assert "two-sided 90% interval, that is at a one-sided level of 5%" in notes(
+        printed_tables(e, Names())["readers"][0]
+    )
+
+
+def test_a_predictive_value_that_is_undefined_says_so_itself():
+    made = probabilities(7, models=1)
+    e = evaluated(made, given={"m0": 2.0})
+    table = printed_tables(e, Names())["consequences"][1]
+    assert "nothing is called malignant, so there is no PPV" in notes(table)
+    last = table.rows[-1]
+    assert last[4].startswith("n/a [")
+    number = last[4].split("[")[1]
+    assert number not in last[5]  # NPV has an estimate, and another reason for its limits
+
+
+def test_a_subgroup_test_names_the_groups_that_it_compared():
+    made = probabilities(8, models=1)
+    site = np.array(["A", "B", "C"])[np.minimum(np.arange(120) // 55, 2)]
+    images = made.images.assign(site=site, view=np.where(np.arange(120) % 2, "CC", "MLO"))
+    e = evaluated(dataclasses.replace(made, images=images), subgroups=("site", "view"))
+    by_site, by_view = printed_tables(e, Names())["subgroups"]
+    assert by_site.rows[-1][0] == "2 of 3 groups equal: A, B"
+    assert by_view.rows[-1][0] == "all 2 groups equal"
+
+
+def test_limits_beside_table_1_name_the_method_of_the_area(reference):
+    table = intervals_printed(reference.table)
+    assert {row[1] for row in table.rows} == {"", "DeLong; Wilson", "patients"}
+    assert "AUC by DeLong" in notes(table)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from microcalc.report.words import cutoff_text, next_above
+from microcalc.report.words import counted, cutoff_text, facts_text, interval_text, next_above
 from microcalc.stats import confusion
+from microcalc.stats.summary import SetFacts
 from stats_reference import data_a
 
 
@@ -71,3 +72,24 @@ def test_the_next_score_above_a_cut_off():
     assert next_above(-np.inf, score) == 0.1
     assert next_above(0.3, score) == np.inf
     assert next_above(0.1, None) is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "text"),
+    [
+        ((-0.0003, 0.0862), "0.041 (−0.0003 to 0.086)"),
+        ((-0.0006, 0.0862), "0.041 (−0.001 to 0.086)"),
+        ((-0.9, -0.00042), "0.041 (−0.900 to −0.0004)"),
+        ((-1e-17, 0.0862), "0.041 (0.000–0.086)"),
+        ((0.0003, 0.0862), "0.041 (0.000–0.086)"),
+        ((-0.086, 0.1), "0.041 (−0.086 to 0.100)"),
+    ],
+)
+def test_a_limit_below_zero_shows_that_it_is(limits, text):
+    assert interval_text(0.0414, *limits, 3) == text
+
+
+def test_one_patient_is_not_patients():
+    assert facts_text(SetFacts(3, 1, 1, 2)) == "3 images of 1 patient, 1 malignant and 2 benign"
+    assert counted(1, "lesion") == "1 lesion"
+    assert counted(0, "lesion") == "0 lesions"

@@ -69,7 +69,7 @@ def test_p_is_printed_as_in_the_paper():
 def test_limits_beside_the_table_are_wilsons_and_the_patients(table_a):
     rows = intervals_printed(table_a).rows
     assert rows[0][3] == "73/97"
-    assert rows[1][1:4] == ("Wilson", "0.848 (0.798–0.897)", "75.3 (65.8–82.8)")
+    assert rows[1][1:4] == ("DeLong; Wilson", "0.848 (0.798–0.897)", "75.3 (65.8–82.8)")
     assert rows[2][1] == "patients"
 
 

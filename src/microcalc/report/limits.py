@@ -62,7 +62,8 @@ def _few(run: RunContent) -> str:
     defined = [m for m in run.models if math.isfinite(m.low) and math.isfinite(m.high)]
     width = max((m.high - m.low for m in defined), default=float("nan"))
     words = (
-        f"The test set has {test.malignant:,} malignant and {test.benign:,} benign images of {test.patients:,} patients"
+        f"The test set has {test.malignant:,} malignant and {test.benign:,} benign images of {test.patients:,} "
+        f"patient{'s' * (test.patients != 1)}"
     )
     if math.isfinite(width):
         words += (

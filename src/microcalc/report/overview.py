@@ -240,7 +240,9 @@ def _percent(share: float) -> str:
 
 
 def _people(images: int, patients: int) -> str:
-    return f"{images:,} images" + (f" of {patients:,} patients" if patients else "")
+    return f"{images:,} image{'s' * (images != 1)}" + (
+        f" of {patients:,} patient{'s' * (patients != 1)}" * bool(patients)
+    )
 
 
 def _share(part: int, whole: int) -> str:

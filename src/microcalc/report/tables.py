@@ -108,8 +108,8 @@ _HOW_TABLE1 = (
 )
 
 _HOW_INTERVALS = (
-    "Wilson: {unit}s as independent. Patients: AUC by Obuchowski's variance, fractions by bootstrap of patients"
-    " ({replicates} replicates). Fractions in percent."
+    "DeLong; Wilson: AUC by DeLong, fractions by Wilson, {unit}s as independent. Patients: AUC by Obuchowski,"
+    " fractions by bootstrap of patients ({replicates} replicates). Fractions in percent."
 )
 
 
@@ -132,7 +132,7 @@ def intervals_printed(
         rows.append((model_title(point.model, titles), "", "", *(f"{f.successes}/{f.n}" for f in fractions)))
         area = interval_text(plain.auc[j], plain.low[j], plain.high[j], 3)
         wilson = (notes.of(percent_text(f.wilson), f.wilson.reason) for f in fractions)
-        rows.append(("", "Wilson", notes.of(area, plain.reasons[j]), *wilson))
+        rows.append(("", "DeLong; Wilson", notes.of(area, plain.reasons[j]), *wilson))
         area = interval_text(plain.auc[j], clustered.low[j], clustered.high[j], 3)
         drawn = (notes.of(percent_text(f.bootstrap), f.bootstrap.reason) for f in fractions)
         rows.append(("", "patients", notes.of(area, clustered.reasons[j]), *drawn))

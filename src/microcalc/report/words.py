@@ -3,6 +3,7 @@
 Texts of a few words, no tables.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
@@ -22,6 +23,7 @@ __all__ = [
     "MEASURE_TITLES",
     "MODEL_TITLES",
     "Names",
+    "counted",
     "cutoff_text",
     "facts_text",
     "interval_text",
@@ -61,6 +63,7 @@ CUTOFF_DIGITS = "Cut-offs are rounded up, with digits enough to make the same ca
 """How `cutoff_text` rounds, for footnotes."""
 
 _DIGITS_UNSEEN = 6  # of a cut-off whose next score is not at hand
+_ROUNDING = 1e-12  # a limit that is less below zero is zero
 _SMALL, _LARGE = 1e-4, 1e15  # beyond them numbers are printed with an exponent
 
 
@@ -100,6 +103,11 @@ def p_text(p: float) -> str:
     return "<.0001" if p < 0.0001 else f"{p:.4f}"
 
 
+def counted(count: int, noun: str) -> str:
+    """For instance ``1 patient``, ``2 patients``."""
+    return f"{count} {noun if count == 1 else f'{noun}s'}"
+
+
 def number_text(value: float, digits: int) -> str:
     """A number with a fixed count of decimals; ``n/a`` where it is undefined, no minus before a zero."""
     if not np.isfinite(value):
@@ -109,13 +117,28 @@ def number_text(value: float, digits: int) -> str:
 
 
 def interval_text(estimate: float, low: float, high: float, digits: int) -> str:
-    """``estimate (low–high)``, ``estimate (low to high)`` where one is negative; ``n/a`` for what is undefined."""
+    """``estimate (low–high)``, ``estimate (low to high)`` where one is negative; ``n/a`` for what is undefined.
+
+    A limit below zero always shows that it is, with a digit more than the others if need be: whether an interval holds
+    zero is what it is read for.
+
+    >>> interval_text(0.0414, -0.0003, 0.0862, 3)
+    '0.041 (−0.0003 to 0.086)'
+    """
     if not np.isfinite(estimate):
         return NOT_AVAILABLE
     if not (np.isfinite(low) and np.isfinite(high)):
         return f"{number_text(estimate, digits)} ({NOT_AVAILABLE})"
-    between = " to " if low < 0 else "–"
-    return f"{number_text(estimate, digits)} ({number_text(low, digits)}{between}{number_text(high, digits)})"
+    first, last = _limit_text(low, digits), _limit_text(high, digits)
+    between = " to " if first.startswith("−") else "–"
+    return f"{number_text(estimate, digits)} ({first}{between}{last})"
+
+
+def _limit_text(value: float, digits: int) -> str:
+    """A limit; one that is below zero by more than rounding errors keeps a digit that counts."""
+    if value < -_ROUNDING and round(value, digits) == 0:
+        digits = -math.floor(math.log10(-value))
+    return number_text(value, digits)
 
 
 def percent_text(value: Proportion) -> str:
@@ -174,10 +197,5 @@ def _parting(cutoff: float, above: float | None) -> str:
 
 def facts_text(facts: SetFacts, unit: str = "image") -> str:
     """For instance ``260 images of 145 patients, 97 malignant and 163 benign``."""
-    whose = "" if unit == "patient" else f" of {facts.patients} {_plural('patient', facts.patients)}"
-    units = f"{facts.images} {_plural(unit, facts.images)}"
-    return f"{units}{whose}, {facts.malignant} malignant and {facts.benign} benign"
-
-
-def _plural(noun: str, count: int) -> str:
-    return noun if count == 1 else f"{noun}s"
+    whose = "" if unit == "patient" else f" of {counted(facts.patients, 'patient')}"
+    return f"{counted(facts.images, unit)}{whose}, {facts.malignant} malignant and {facts.benign} benign"

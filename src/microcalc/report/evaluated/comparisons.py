@@ -1,10 +1,24 @@
 """Printed tables that compare models: areas, their differences, fractions by GEE, readers against models."""
 
-from microcalc.report.printed import Footnotes, PrintedTable
-from microcalc.report.words import CHOICE_TEXT, MEASURE_TITLES, Names, facts_text, interval_text, number_text, p_text
+from collections.abc import Sequence
+
+import numpy as np
+
+from microcalc.report.printed import NOT_AVAILABLE, Footnotes, PrintedTable
+from microcalc.report.words import (
+    CHOICE_TEXT,
+    MEASURE_TITLES,
+    Names,
+    counted,
+    facts_text,
+    interval_text,
+    number_text,
+    p_text,
+)
 from microcalc.stats.comparison import AucDifference, OverallTest
 from microcalc.stats.evaluation import Evaluation
 from microcalc.stats.gee import GeeTest
+from microcalc.stats.inputs import FloatArray
 from microcalc.stats.multiplicity import holm
 from microcalc.stats.noninferiority import NonInferiority
 from microcalc.stats.operating_point import Measure
@@ -66,10 +80,16 @@ def overall_printed(e: Evaluation) -> PrintedTable:
         rows=tuple(rows),
         notes=(
             _who(e),
-            "The ensemble is made of the other models, so a test that includes it mostly tests averaging.",
+            *_of_the_ensemble(e),
             *notes.sentences(),
         ),
     )
+
+
+def _of_the_ensemble(e: Evaluation) -> tuple[str, ...]:
+    if e.plan.ensemble not in e.table.models:
+        return ()
+    return ("The ensemble is made of the other models, so a test that includes it mostly tests averaging.",)
 
 
 def _chi2(test: OverallTest, notes: Footnotes) -> tuple[str, str]:
@@ -99,7 +119,7 @@ def pairs_printed(e: Evaluation, names: Names) -> PrintedTable:
         notes=(
             _who(e),
             "DeLong's covariance with images as independent; beside it Obuchowski's with patients as clusters. Holm:"
-            f" corrected for the {len(rows)} comparisons of this table.",
+            f" corrected for {_made((('images', e.pairs.p_holm), ('patients', e.pairs.p_holm_clustered)))}.",
             *notes.sentences(),
         ),
     )  # fmt: skip
@@ -164,15 +184,24 @@ def fraction_pairs_printed(e: Evaluation, names: Names, chosen_on: Split, cluste
         rows=tuple(rows),
         notes=(
             _who(e),
-            "Each cell: difference in percentage points; p of the generalised score test; p corrected by Holm for the"
-            f" {count} comparisons of its column.",
+            "Each cell: difference in percentage points; p of the generalised score test; p corrected by Holm for"
+            f" {_made(tuple((MEASURE_TITLES[m], p) for m, p in corrected.items()))}.",
             *notes.sentences(),
         ),
     )
 
 
+def _made(columns: Sequence[tuple[str, FloatArray]]) -> str:
+    """How many tests of each column could be made: those that count for Holm's correction."""
+    made = [(name, int(np.isfinite(p).sum())) for name, p in columns]
+    if len({tests for _, tests in made}) == 1:
+        return f"the {counted(made[0][1], 'test')} of its column"
+    numbers = ", ".join(f"{name} {tests}" for name, tests in made)
+    return f"the tests of its column that could be made ({numbers})"
+
+
 def readers_printed(e: Evaluation, names: Names) -> PrintedTable:
-    """Models against readers, with the stated margin."""
+    """Models against readers, with the stated margin; p is that of the test of non-inferiority."""
     notes, rows = Footnotes(), []
     for plain, clustered in zip(e.readers, e.readers_clustered, strict=True):
         words = f"{names.title(plain.model)} − {names.title(plain.reader)}"
@@ -180,24 +209,34 @@ def readers_printed(e: Evaluation, names: Names) -> PrintedTable:
     head = f"Difference of areas ({_level(e)} CI)"
     return PrintedTable(
         title=f"Models against readers; non-inferiority with a margin of {e.plan.margin:g} in AUC",
-        columns=("Model − reader", head, "p", "Answer", "by patients", "p", "Answer"),
+        columns=("Model − reader", head, _P, "Conclusion", "by patients", _P, "Conclusion"),
         rows=tuple(rows),
         notes=(
             _who(e),
-            f"p: one-sided test that the model is worse by {e.plan.margin:g} or more. Non-inferior: the lower limit"
-            " lies above minus the margin; superior: above 0. The readers are taken as fixed. The margin must have been"
-            " stated before the data were seen.",
+            f"p of non-inferiority: one-sided, of the hypothesis that the model is worse by {e.plan.margin:g} or more;"
+            f" no p of superiority. Conclusions are drawn from the two-sided {_level(e)} interval, that is at a"
+            f" one-sided level of {50 * (1 - e.table.confidence):.3g}%: non-inferior where its lower limit lies above"
+            " minus the margin, superior where it lies above 0.",
+            "The readers are taken as fixed. The margin must have been stated before the data were seen.",
             *notes.sentences(),
         ),
     )
 
 
+_P = "p, non-inferiority"
+
+
 def _reader(row: NonInferiority, notes: Footnotes) -> tuple[str, str, str]:
-    answer = "superior" if row.superior else "non-inferior" if row.non_inferior else "not shown"
+    if row.non_inferior is None or not np.isfinite(row.low):
+        answer = NOT_AVAILABLE
+    elif row.superior:
+        answer = "non-inferior, superior"
+    else:
+        answer = "non-inferior" if row.non_inferior else "not shown"
     return (
         notes.of(interval_text(row.difference, row.low, row.high, 3), row.reason),
         notes.of(p_text(row.p), row.reason),
-        "n/a" if row.reason else answer,
+        notes.of(answer, row.reason),
     )
 
 

@@ -1,9 +1,14 @@
 """Printed tables of single models: cut-offs and their consequences, parts of curves, calibration, levels, subgroups."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from microcalc.report.printed import Footnotes, PrintedTable
 from microcalc.report.words import (
     CUTOFF_DIGITS,
     Names,
+    counted,
     facts_text,
     interval_text,
     number_text,
@@ -11,8 +16,9 @@ from microcalc.report.words import (
     percent_text,
 )
 from microcalc.stats.calibration import Coefficient
+from microcalc.stats.consequences import PredictiveValue
 from microcalc.stats.evaluation import Evaluation, JudgedPoint
-from microcalc.stats.operating_point import Measure
+from microcalc.stats.operating_point import Counts, Measure
 from microcalc.stats.subgroups import SMALLEST_CLASS, Subgroups
 from microcalc.vocabulary import Split
 
@@ -83,7 +89,7 @@ def predictive_printed(e: Evaluation, names: Names) -> PrintedTable:
         cells = []
         for value in judged.consequences.predictive:
             text = interval_text(100 * value.estimate, 100 * value.low_patient, 100 * value.high_patient, 1)
-            cells.append(notes.of(text, value.reason or "undefined in more than half of the replicates"))
+            cells.append(notes.of(text, _why_not(value, judged.point.counts)))
         rows.append((*_head(judged, names), *cells))
     heads = [f"{m} at {p:.3g}" for p in e.plan.prevalences for m in ("PPV", "NPV")]
     return PrintedTable(
@@ -97,6 +103,16 @@ def predictive_printed(e: Evaluation, names: Names) -> PrintedTable:
             *notes.sentences(),
         ),
     )
+
+
+def _why_not(value: PredictiveValue, counts: Counts) -> str:
+    """Why a predictive value, or its limits, are n/a."""
+    if np.isfinite(value.estimate):
+        return value.reason or "undefined in more than half of the replicates"
+    if not (np.isfinite(counts.sensitivity) and np.isfinite(counts.specificity)):
+        return "without images of both classes there is no sensitivity or no specificity to carry"
+    call, name = ("malignant", "PPV") if value.measure == "ppv" else ("benign", "NPV")
+    return f"nothing is called {call}, so there is no {name}"
 
 
 _HEAD = ("Model", "Rule", "Chosen on", "Cut-off")
@@ -202,7 +218,7 @@ def levels_printed(e: Evaluation, names: Names) -> PrintedTable:
         about.append(f"By {table.unit}: {facts_text(table.test, table.unit)}.")
     about += [f"Not by {level.level}: {level.reason}." for level in e.levels if level.reason]
     about += [
-        f"{level.mixed} {level.level}s have malignant and benign images and count as malignant."
+        f"{counted(level.mixed, level.level)} with malignant and benign images: counted as malignant."
         for level in e.levels
         if level.mixed
     ]
@@ -229,8 +245,10 @@ def subgroups_printed(e: Evaluation, part: Subgroups, names: Names) -> PrintedTa
         rows.append((f"{row.group}{small}", *counts, names.title(row.model), area))
     for test in part.interactions:
         text = f"χ² {number_text(test.chi2, 2)} ({test.df}), p {p_text(test.p)}"
-        rows.append(("all groups equal", "", "", "", "", names.title(test.model), notes.of(text, test.reason)))
-    unknown = f" {part.without_value} images without a value are in no group." if part.without_value else ""
+        rows.append((_equal(test.groups, part), "", "", "", "", names.title(test.model), notes.of(text, test.reason)))
+    unknown = (
+        f" In no group, for want of a value: {counted(part.without_value, 'image')}." if part.without_value else ""
+    )
     return PrintedTable(
         title=f"Subgroups by {part.variable}",
         columns=(part.variable, "Images", "Patients", "Malignant", "Benign", "Model", "AUC (by patients)"),
@@ -242,6 +260,16 @@ def subgroups_printed(e: Evaluation, part: Subgroups, names: Names) -> PrintedTa
             *notes.sentences(),
         ),
     )
+
+
+def _equal(tested: Sequence[str], part: Subgroups) -> str:
+    """Name the groups that a test of equality compared."""
+    groups = tuple(dict.fromkeys(row.group for row in part.rows))
+    if len(tested) < 2:
+        return "groups equal"
+    if len(tested) == len(groups):
+        return f"all {len(groups)} groups equal"
+    return f"{len(tested)} of {len(groups)} groups equal: {', '.join(tested)}"
 
 
 def _who(e: Evaluation) -> str:
