@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from microcalc.errors import StatisticsError
-from microcalc.learn.localisation import pointing_hit, share_inside
+from microcalc.learn.gradcam import heatmaps
+from microcalc.learn.localisation import even_share, pointing_hit, share_inside
 
 MASK = np.zeros((40, 40), dtype=bool)
 MASK[10:20, 10:20] = True
@@ -20,6 +22,18 @@ def spot(row, column, value=1.0):
 
 def test_the_share_of_an_even_heatmap_is_the_share_of_the_area():
     assert share_inside(np.ones((40, 40)), MASK) == pytest.approx(100 / 1600)
+
+
+@pytest.mark.parametrize("side", [40, 30, 21])
+def test_the_even_share_is_what_an_even_heatmap_of_the_seen_square_reaches(side):
+    even = heatmaps(torch.ones(1, 3, 3), side=side, roi_side=40)[0].numpy()
+    assert even_share(MASK, seen_side=side) == pytest.approx(share_inside(even, MASK))
+
+
+@pytest.mark.parametrize("side", [0, 41])
+def test_a_seen_square_outside_the_mask_is_refused(side):
+    with pytest.raises(StatisticsError, match=rf"got \(40, 40\) and side {side}"):
+        even_share(MASK, seen_side=side)
 
 
 def test_the_share_counts_mass():

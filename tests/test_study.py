@@ -15,9 +15,11 @@ from scipy import ndimage
 from microcalc.cohort import CohortWriter, encode_png
 from microcalc.errors import CohortError, SplitError, StudyError, WeightsError
 from microcalc.learn.machine import Machine
+from microcalc.learn.predict import SCORES
 from microcalc.predictions import read_predictions
 from microcalc.protocol import ENSEMBLE, Protocol, checked_protocol
 from microcalc.study import Plan, StudyOptions, make_plan, open_study, run_name, run_study
+from microcalc.study.heatmaps import localisation
 
 PROTOCOL = {
     "name": "tiny",
@@ -71,6 +73,12 @@ def bytes_of(study: Path) -> dict[str, bytes]:
     return {str(path.relative_to(study)): path.read_bytes() for path in wanted}
 
 
+def plant_scores(folder: Path, maps: np.ndarray, rows: np.ndarray) -> None:
+    """Leave scores of one network, (m, 2, h, w) maps among them, as if it had been trained."""
+    folder.mkdir(parents=True)
+    np.savez(folder / SCORES, weights="none", rows=rows, probability=np.linspace(0, 1, len(rows)), maps=maps)
+
+
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_cohort(tmp_path_factory.mktemp("study") / "cohort", synthetic=True)
@@ -113,6 +121,17 @@ def test_the_report_says_that_phantoms_are_synthetic_and_how_the_heatmaps_meet_t
     for words in ("SYNTHETIC", "Research use only", "Heatmaps against lesions", "Learning curves", "How to cite"):
         assert words in text
     assert "The ensemble is the mean of the probabilities of 2 networks" in text
+
+
+def test_chance_of_the_heatmaps_is_reckoned_in_the_square_that_the_network_sees(cohort: Path, tmp_path: Path):
+    asked = protocol(image={"input_size": 64, "crop": 256}, networks=["densenet201"])
+    planned = plan(cohort, tmp_path, asked)
+    job = planned.jobs[0]
+    rows = job.images.test
+    plant_scores(job.folder, np.ones((len(rows), 2, 3, 3), np.float32), rows)
+    for row in localisation(planned, job):
+        assert row.share_expected == pytest.approx(100**2 / 256**2)
+        assert row.share_inside == pytest.approx(row.share_expected)
 
 
 def test_no_patient_is_on_two_sides(study: Path):

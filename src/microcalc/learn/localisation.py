@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from microcalc.errors import StatisticsError
 
-__all__ = ["POINTING_TOLERANCE", "pointing_hit", "share_inside"]
+__all__ = ["POINTING_TOLERANCE", "even_share", "pointing_hit", "share_inside"]
 
 POINTING_TOLERANCE = 15
 """Pixels by which the strongest point may miss the mask and still hit (Zhang et al. 2018)."""
@@ -19,7 +19,7 @@ POINTING_TOLERANCE = 15
 def share_inside(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> float:
     """Return the share of the heatmap's mass that lies inside the mask.
 
-    Chance level is the share of the area that the mask covers.
+    What an even heatmap would reach is told by `even_share`.
 
     Args:
         heatmap: (h, w), finite, >= 0.
@@ -34,6 +34,29 @@ def share_inside(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> floa
     values, inside = _checked(heatmap, mask)
     mass = float(values.sum())
     return float(values[inside].sum()) / mass if mass > 0 else math.nan
+
+
+def even_share(mask: NDArray[np.bool_], *, seen_side: int) -> float:
+    """Return the share that an even heatmap would have inside the mask: the chance level of `share_inside`.
+
+    A network that sees the central square of the image only has a heatmap that is 0 outside, so chance is reckoned
+    in that square and not in the whole image.
+
+    Args:
+        mask: (h, w), true (or not 0) on the lesion.
+        seen_side: side of the central square that the network saw, pixels, at most h and w.
+
+    Returns:
+        0 to 1.
+
+    Raises:
+        StatisticsError: the square is larger than the mask, or empty.
+    """
+    inside = np.asarray(mask).astype(bool)
+    if inside.ndim != 2 or not 0 < seen_side <= min(inside.shape):
+        raise StatisticsError(f"the seen square must lie in the mask (h, w); got {inside.shape} and side {seen_side}")
+    top, left = ((side - seen_side) // 2 for side in inside.shape)
+    return float(inside[top : top + seen_side, left : left + seen_side].mean())
 
 
 def pointing_hit(

@@ -173,7 +173,8 @@ class LocalisationRow:
         network: name.
         images: judged.
         share_inside: mean share of the heatmap's sum that lies inside the mask.
-        share_expected: the mean share of the image that the mask covers: what an even heatmap would reach.
+        share_expected: what an even heatmap would reach: of the square that the network saw, the mean share that the
+            mask covers.
         hits: images whose strongest point lies inside the mask (pointing game).
         group: which images, for instance ``malignant``; empty for all.
     """

@@ -192,8 +192,9 @@ def localisation_table(rows: Sequence[LocalisationRow], *, confidence: float = 0
         ),
         rows=tuple(_localisation_row(row, groups, confidence) for row in rows),
         notes=(
-            "Share: mean over the images of the heatmap's sum inside the mask over its whole sum. Strongest point "
-            "inside: the pointing game; Wilson's interval, images as independent.",
+            "Share: mean over the images of the heatmap's sum inside the mask over its whole sum. Even heatmap: of the "
+            "same strength all over the square that the network sees. Strongest point inside: the pointing game; "
+            "Wilson's interval, images as independent.",
         ),
     )
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from microcalc.cohort import ROI_SIDE, read_roi
 from microcalc.learn.gradcam import heatmaps
 from microcalc.learn.job import Job
-from microcalc.learn.localisation import pointing_hit, share_inside
+from microcalc.learn.localisation import even_share, pointing_hit, share_inside
 from microcalc.learn.predict import Scores, read_scores
 from microcalc.report.content import HeatmapExample, HeatmapPanel, LocalisationRow, Outcome
 from microcalc.stats import OperatingPoint
@@ -100,7 +100,7 @@ def localisation(plan: Plan, job: Job) -> tuple[LocalisationRow, ...]:
                     continue
                 judged += 1
                 shares.append(share_inside(heatmap, mask))
-                expected.append(float(mask.mean()))
+                expected.append(even_share(mask, seen_side=_seen_side(job)))
                 hits += pointing_hit(heatmap, mask)
         if judged:
             rows.append(LocalisationRow(job.network, judged, _mean(shares), _mean(expected), hits, group))
@@ -114,9 +114,13 @@ def _mean(values: list[float]) -> float:
 
 
 def _enlarged(job: Job, maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    side = job.protocol.image.crop or ROI_SIDE
-    enlarged: NDArray[np.float32] = heatmaps(torch.from_numpy(maps), side=side, roi_side=ROI_SIDE).numpy()
+    enlarged: NDArray[np.float32] = heatmaps(torch.from_numpy(maps), side=_seen_side(job), roi_side=ROI_SIDE).numpy()
     return enlarged
+
+
+def _seen_side(job: Job) -> int:
+    """Side of the central square that the network sees, ROI pixels."""
+    return job.protocol.image.crop or ROI_SIDE
 
 
 def _mask(plan: Plan, image_id: str) -> NDArray[np.bool_] | None:
