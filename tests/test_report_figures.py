@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -20,9 +21,9 @@ from microcalc.report.figures import (
     roc_band_figure,
     roc_bands_figure,
     roc_figure,
-    scores_figure,
     undefined_words,
 )
+from microcalc.report.score_figures import draw_scores, scores_figure
 from microcalc.report.style import COLUMN_MM, drawing, pdf_bytes, png_bytes, series_styles, svg_bytes
 from microcalc.report.training_curves import learning_curves_figure, rate_words
 from microcalc.stats import table1
@@ -114,11 +115,53 @@ def test_a_million_corners_are_thinned_and_keep_their_ends() -> None:
 
 def test_scores_beyond_probabilities_get_their_own_axis() -> None:
     test = scores("reader")
-    wide = dataclasses.replace(test, scores=np.round(test.scores * 5) + 1)
+    wide = dataclasses.replace(test, scores=test.scores * 5 + 1)
     figure = scores_figure(model_results(wide, table1(wide)), wide)
     assert figure.axes[0].get_xlim() == (wide.scores.min(), wide.scores.max())
     constant = dataclasses.replace(test, scores=np.full_like(test.scores, 3.0))
     assert ink(scores_figure(model_results(constant, table1(constant)), constant)) > 0.005
+
+
+def drawn_scores(score: list[float], scale: dict[float, str] | None = None, cutoff: float = 3.0) -> Axes:
+    """Three benign and three malignant images in the axes of their figure."""
+    test = scores("reader", labels=[0, 0, 0, 1, 1, 1] * 3)
+    test = dataclasses.replace(test, scores=np.array(score * 3)[:, None])
+    point = dataclasses.replace(model_results(test, table1(test))[0].points[0], cutoff=cutoff)
+    axes = Figure().add_subplot()
+    draw_scores(axes, test.y_true, test.scores[:, 0], [point], scale)
+    return axes
+
+
+def ticks(axes: Axes) -> list[str]:
+    return [text.get_text() for text in axes.get_xticklabels()]
+
+
+def test_categories_get_a_bar_each_as_far_from_each_other_with_their_words() -> None:
+    scale = {2.0: "2", 3.0: "3", 4.1: "4A", 4.2: "4B", 5.0: "5"}
+    axes = drawn_scores([2, 2, 4.1, 4.1, 4.2, 5], scale)
+    assert ticks(axes) == ["2", "3", "4A", "4B", "5"]
+    benign, malignant = (patch.get_data().values[::2] for patch in axes.patches)
+    assert benign == pytest.approx([2 / 3, 0, 1 / 3, 0, 0])
+    assert malignant == pytest.approx([0, 0, 1 / 3, 1 / 3, 1 / 3])
+    assert np.diff(axes.get_xticks()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("cutoff", "at"), [(3.0, 1.5), (3.7, 1.5), (4.1, 2.5), (5.0, 4.5), (1.0, -0.5)])
+def test_the_cut_off_stands_between_two_categories(cutoff: float, at: float) -> None:
+    axes = drawn_scores([2, 3, 4.1, 4.1, 4.2, 5], cutoff=cutoff)
+    assert axes.lines[0].get_xdata()[0] == at
+
+
+def test_numbers_that_are_bi_rads_codes_get_its_names_and_others_stay_numbers() -> None:
+    assert ticks(drawn_scores([2, 3, 4.1, 4.2, 4.3, 5])) == ["2", "3", "4A", "4B", "4C", "5"]
+    assert ticks(drawn_scores([2, 3, 3, 4, 5, 5])) == ["2", "3", "4", "5"]
+    assert ticks(drawn_scores([0, 0, 1, 1, 1, 1])) == ["0", "1"]
+    assert ticks(drawn_scores([0.125, 0.25, 0.5, 1, 1, 1])) == ["0.125", "0.25", "0.5", "1"]
+
+
+def test_a_dozen_long_labels_do_not_run_into_each_other() -> None:
+    axes = drawn_scores([0.01 * i + 0.11 for i in range(6)])
+    assert ticks(axes) == ["0.11", "0.13", "0.15"]
 
 
 def test_histograms_are_shares_of_each_class() -> None:

@@ -39,6 +39,9 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
+Grid = tuple[int, int]
+"""Rows and columns of the cells of a heatmap, before it is enlarged."""
+
 _NAN = float("nan")
 
 
@@ -133,6 +136,7 @@ class HeatmapExample:
         original: (h, w) uint16 grey.
         heatmap: (h, w) float32 in [0, 1], upsampled to the image.
         explained: the class whose evidence the heatmap shows.
+        grid: rows and columns of cells that the heatmap was enlarged from; None if unknown.
         mask: (h, w) bool, where the lesion is; only phantoms know it.
     """
 
@@ -144,6 +148,7 @@ class HeatmapExample:
     heatmap: NDArray[np.float32]
     explained: int = MALIGNANT
     mask: NDArray[np.bool_] | None = None
+    grid: Grid | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,11 @@ class HeatmapPanel:
     cutoff_chosen_on: str = Split.VALIDATION
     folder: str = ""
 
+    @property
+    def grid(self) -> Grid | None:
+        """Rows and columns of cells of its heatmaps; None if unknown."""
+        return next((e.grid for e in self.examples if e.grid is not None), None)
+
 
 @dataclass(frozen=True)
 class LocalisationRow:
@@ -175,16 +185,20 @@ class LocalisationRow:
         share_inside: mean share of the heatmap's sum that lies inside the mask.
         share_expected: what an even heatmap would reach: of the square that the network saw, the mean share that the
             mask covers.
-        hits: images whose strongest point lies inside the mask (pointing game).
+        hits: images whose strongest point lies inside the mask (pointing game); None if undefined.
         group: which images, for instance ``malignant``; empty for all.
+        grid: rows and columns of cells that the heatmaps were enlarged from; None if unknown.
+        reason: why something is undefined, in words.
     """
 
     network: str
     images: int
     share_inside: float
     share_expected: float
-    hits: int
+    hits: int | None
     group: str = ""
+    grid: Grid | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)

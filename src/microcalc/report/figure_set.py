@@ -21,11 +21,11 @@ from microcalc.report.figures import (
     roc_band_figure,
     roc_bands_figure,
     roc_figure,
-    scores_figure,
     undefined_words,
 )
 from microcalc.report.flow import flow_alt_text, flow_figure
 from microcalc.report.panels import compose_sheet
+from microcalc.report.score_figures import scores_figure
 from microcalc.report.style import mark, pdf_bytes, png_bytes
 from microcalc.report.training_curves import learning_curves_figure
 from microcalc.report.words import model_title

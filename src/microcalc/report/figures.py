@@ -1,8 +1,8 @@
-"""ROC curves and score distributions, drawn for one journal column.
+"""ROC curves, drawn for one journal column.
 
 Numbers come in as result objects, a figure goes out; nothing is computed here beyond the place of a line. Functions
-that begin with ``draw_`` fill given axes, those that end in ``_figure`` lay out a whole figure. Learning curves, flow
-diagram and heatmaps have modules of their own.
+that begin with ``draw_`` fill given axes, those that end in ``_figure`` lay out a whole figure. Score
+distributions, learning curves, flow diagram and heatmaps have modules of their own.
 """
 
 import math
@@ -12,40 +12,33 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from microcalc.predictions import ScoreTable
 from microcalc.protocol import ENSEMBLE
 from microcalc.report.content import ModelResult
 from microcalc.report.style import (
-    BENIGN_COLOUR,
     COLUMN_MM,
     INK,
-    MALIGNANT_COLOUR,
     MUTED,
     SeriesStyle,
     axes_mm,
     drawing,
-    keys_below,
     new_figure,
     series_styles,
     shortened,
+    small_multiples,
 )
 from microcalc.stats import OperatingPoint, RocBand
-from microcalc.vocabulary import MALIGNANT
 
 __all__ = [
     "auc_words",
     "band_words",
     "draw_band",
     "draw_roc",
-    "draw_scores",
     "main_model",
     "roc_band_figure",
     "roc_bands_figure",
     "roc_figure",
-    "scores_figure",
     "undefined_words",
 ]
 
@@ -56,7 +49,6 @@ _LEFT, _BOTTOM, _SIDE = 11.0, 9.5, 70.0  # of a square ROC plot in one column, m
 _LEGEND_ROW, _KEY = 3.7, 9.0  # mm: height of a row of the legend, length of its line
 _TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 _MAX_VERTICES = 2_000
-_BINS = 20
 
 
 def auc_words(result: ModelResult) -> str:
@@ -144,7 +136,7 @@ def roc_band_figure(result: ModelResult) -> Figure:
 @drawing()
 def roc_bands_figure(models: Sequence[ModelResult]) -> Figure:
     """The band of every model as small multiples, two in a row."""
-    figure, grid = _multiples(len(models), height=33.0)
+    figure, grid = small_multiples(len(models), height=33.0)
     styles = series_styles([m.model for m in models])
     for axes, result in zip(grid, models, strict=True):
         look = styles[result.model]
@@ -259,76 +251,3 @@ def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np
         return x, y
     keep = np.unique(np.linspace(0, len(x) - 1, _MAX_VERTICES).round().astype(np.int64))
     return x[keep], y[keep]
-
-
-# ---- scores ----------------------------------------------------------------------------------------------------------
-
-
-def draw_scores(
-    axes: Axes, y_true: NDArray[np.int64], score: NDArray[np.float64], points: Sequence[OperatingPoint]
-) -> None:
-    """Histograms of the scores of benign (filled) and malignant (outlined) images, each as a share of its class.
-
-    Args:
-        axes: prepared by the caller.
-        y_true: (n,) 0 or 1.
-        score: (n,).
-        points: their cut-offs become vertical lines, solid if frozen, dotted if chosen on the test set.
-    """
-    low, high = _score_range(score)
-    edges = np.linspace(low, high, _BINS + 1)
-    for malignant in (False, True):
-        values = score[(y_true == MALIGNANT) == malignant]
-        share = np.histogram(values, bins=edges)[0] / max(len(values), 1)
-        if malignant:
-            axes.stairs(share, edges, color=MALIGNANT_COLOUR, linewidth=1.1, zorder=3)
-        else:
-            axes.stairs(share, edges, color=BENIGN_COLOUR, fill=True, alpha=0.7, zorder=2)
-    for point in points:
-        if math.isfinite(point.cutoff):
-            axes.axvline(point.cutoff, color=INK, linewidth=0.7, linestyle=":" if point.optimistic else "-", zorder=4)
-    axes.set_xlim(low, high)
-    axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(lambda value, _position: f"{value:.0%}")
-    axes.locator_params(axis="y", nbins=3)
-    axes.locator_params(axis="x", nbins=5)
-
-
-@drawing()
-def scores_figure(models: Sequence[ModelResult], scores: ScoreTable) -> Figure:
-    """The score distributions of all models as small multiples, two in a row."""
-    shown = [m for m in models if m.model in scores.models]
-    figure, grid = _multiples(len(shown), height=24.0, foot=6.5)
-    for axes, result in zip(grid, shown, strict=True):
-        draw_scores(axes, scores.y_true, scores.scores[:, scores.models.index(result.model)], result.points)
-        axes.set_title(shortened(result.name, 21))
-    handles = [
-        Line2D([], [], color=BENIGN_COLOUR, linewidth=5, alpha=0.7, label="benign"),
-        Line2D([], [], color=MALIGNANT_COLOUR, linewidth=1.1, label="malignant"),
-    ]
-    marked = {p.optimistic for m in shown for p in m.points if math.isfinite(p.cutoff)}
-    handles += [Line2D([], [], color=INK, linewidth=0.7, label="cut-off, frozen")] if False in marked else []
-    handles += [Line2D([], [], color=INK, linewidth=0.7, linestyle=":", label="on test")] if True in marked else []
-    keys_below(figure, handles)
-    return figure
-
-
-def _score_range(score: NDArray[np.float64]) -> tuple[float, float]:
-    """0 to 1 for probabilities, else the span of the scores; a constant score still gets a span."""
-    low, high = float(score.min(initial=0.0)), float(score.max(initial=1.0))
-    if low >= 0 and high <= 1:
-        return 0.0, 1.0
-    return (float(score.min()), float(score.max())) if score.min() < score.max() else (low - 0.5, high + 0.5)
-
-
-def _multiples(count: int, *, height: float, foot: float = 0.0) -> tuple[Figure, list[Axes]]:
-    """Figure of one column with ``count`` axes, two in a row, from the upper left; sizes in mm."""
-    rows = (count + 1) // 2
-    pitch = height + 10.0
-    figure = new_figure(COLUMN_MM, rows * pitch + foot)
-    grid = []
-    for place in range(count):
-        row, column = divmod(place, 2)
-        left = 8.5 + column * 41.5
-        grid.append(axes_mm(figure, left, foot + (rows - 1 - row) * pitch + 5.0, 30.5, height))
-    return figure, grid

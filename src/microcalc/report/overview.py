@@ -180,21 +180,26 @@ def _chosen_auc(history: TrainingHistory) -> float:
 
 def localisation_table(rows: Sequence[LocalisationRow], *, confidence: float = 0.95) -> PrintedTable:
     """Heatmaps against the phantoms' lesion masks."""
-    groups = any(row.group for row in rows)
+    groups, grids = any(row.group for row in rows), any(row.grid for row in rows)
+    reasons = dict.fromkeys(f"{model_title(row.network)}: {row.reason}." for row in rows if row.reason)
+    fineness = "Grid: the cells of the heatmap over the square that the network sees; it shows no place finer than a cell."
     return PrintedTable(
         title="Do the heatmaps meet the lesions? Test phantoms, whose lesions are known",
         columns=(
             "Network",
+            *(("Grid",) if grids else ()),
             *(("Images",) if not groups else ("Group", "Images")),
             "Share of the heatmap inside the lesion",
             "Share that an even heatmap would have",
             f"Strongest point inside the lesion ({confidence:.0%} interval)",
         ),
-        rows=tuple(_localisation_row(row, groups, confidence) for row in rows),
+        rows=tuple(_localisation_row(row, groups, grids, confidence) for row in rows),
         notes=(
             "Share: mean over the images of the heatmap's sum inside the mask over its whole sum. Even heatmap: of the "
             "same strength all over the square that the network sees. Strongest point inside: the pointing game; "
             "Wilson's interval, images as independent.",
+            *((fineness,) if grids else ()),
+            *reasons,
         ),
     )
 
@@ -221,10 +226,11 @@ def _cross_row(model: ModelResult, point: OperatingPoint) -> tuple[str, ...]:
     )
 
 
-def _localisation_row(row: LocalisationRow, groups: bool, confidence: float) -> tuple[str, ...]:
-    cells = [model_title(row.network), *([row.group] if groups else []), f"{row.images:,}"]
+def _localisation_row(row: LocalisationRow, groups: bool, grids: bool, confidence: float) -> tuple[str, ...]:
+    grid = f"{row.grid[0]} × {row.grid[1]}" if row.grid else ""
+    cells = [model_title(row.network), *([grid] if grids else []), *([row.group] if groups else []), f"{row.images:,}"]
     shares = (_percent(row.share_inside), _percent(row.share_expected))
-    if not row.images:
+    if not row.images or row.hits is None:
         return (*cells, *shares, NOT_AVAILABLE)
     hit = wilson(row.hits, row.images, confidence=confidence)
     rate = interval_text(100 * hit.estimate, 100 * hit.low, 100 * hit.high, 0)

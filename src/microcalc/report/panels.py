@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from microcalc.errors import ImageError
-from microcalc.report.content import HeatmapExample, HeatmapPanel, Outcome
+from microcalc.report.content import Grid, HeatmapExample, HeatmapPanel, Outcome
 from microcalc.report.style import COLUMN_MM, INK, MUTED, font
 from microcalc.report.words import model_title
 from microcalc.vocabulary import MALIGNANT
@@ -28,6 +28,7 @@ __all__ = [
     "compose_sheet",
     "display_grey",
     "examples_of",
+    "grid_words",
     "heatmap_colours",
     "heatmap_words",
     "overlay",
@@ -153,21 +154,29 @@ def class_word(label: int) -> str:
     return "malignant" if label == MALIGNANT else "benign"
 
 
-def caption_words(example: HeatmapExample, *, synthetic: bool = False) -> str:
-    """Class, call, probability and what the heatmap explains, in words.
+def grid_words(grid: Grid | None) -> str:
+    """How fine a heatmap can be: ``grid of 3 × 3``; empty if unknown. One cell is said to show no place."""
+    if grid is None:
+        return ""
+    return f"grid of {grid[0]} × {grid[1]}" + (" (one cell: shows no place)" if grid == (1, 1) else "")
 
-    For instance ``Malignant (phantom), called malignant, probability of malignancy 0.93; heatmap for malignant.``
+
+def caption_words(example: HeatmapExample, *, synthetic: bool = False) -> str:
+    """Class, call, probability, what the heatmap explains and how fine it is, in words.
+
+    For instance ``Malignant (phantom), called malignant, probability of malignancy 0.93; heatmap for malignant, grid of
+    3 × 3.``
     """
     truth = f"{class_word(example.label).capitalize()} ({'phantom' if synthetic else 'histopathology'})"
     called = "malignant" if example.outcome in (Outcome.TP, Outcome.FP) else "benign"
-    return (
-        f"{truth}, called {called}, probability of malignancy {example.probability:.2f}; "
-        f"heatmap for {class_word(example.explained)}."
-    )
+    heatmap = ", ".join(filter(None, (f"heatmap for {class_word(example.explained)}", grid_words(example.grid))))
+    return f"{truth}, called {called}, probability of malignancy {example.probability:.2f}; {heatmap}."
 
 
 def heatmap_words(example: HeatmapExample) -> str:
     """Where a heatmap is strongest, and how much of it meets the lesion if that is known: for who cannot see it."""
+    if example.grid == (1, 1):
+        return "It is one cell, equally strong all over, and shows no place."
     row, column = np.unravel_index(int(np.argmax(example.heatmap)), example.heatmap.shape)
     height, width = example.heatmap.shape
     up = ("upper", "middle", "lower")[min(2, int(3 * row / height))]
@@ -280,8 +289,7 @@ def compose_sheet(panel: HeatmapPanel, *, mark: str = "") -> Sheet:
     heights = [height_of + _BAND + _GUTTER if chunk else 2 * _BAND for _, chunk in rows]
     canvas = Image.new("RGB", (width, _HEAD + sum(heights) + _FOOT), "white")
     pen = ImageDraw.Draw(canvas)
-    pen.text((_SIDE, 8), model_title(panel.network), font=font(_TEXT_PIXELS + 3, bold=True), fill=INK)
-    pen.text((width - 4, 10), mark, font=font(_TEXT_PIXELS - 3), fill=MUTED, anchor="ra")
+    _sheet_title(pen, panel, mark, width)
     top = _HEAD
     for (outcome, chunk), height in zip(rows, heights, strict=True):
         _upright(canvas, outcome.value, top + (height - _BAND) // 2 if chunk else top + height // 2)
@@ -293,6 +301,15 @@ def compose_sheet(panel: HeatmapPanel, *, mark: str = "") -> Sheet:
         top += height
     _paste_bar(canvas)
     return Sheet(canvas, width / ((COLUMN_MM if across == 1 else _TWO_COLUMNS_MM) / 25.4))
+
+
+def _sheet_title(pen: ImageDraw.ImageDraw, panel: HeatmapPanel, mark: str, width: int) -> None:
+    """The network, its grid beside it as far as the mark in the other corner leaves room, and the mark."""
+    bold, small = font(_TEXT_PIXELS + 3, bold=True), font(_TEXT_PIXELS - 3)
+    title = model_title(panel.network)
+    pen.text((_SIDE, 8), title, font=bold, fill=INK)
+    pen.text((width - 4, 10), mark, font=small, fill=MUTED, anchor="ra")
+    pen.text((_SIDE + bold.getlength(title) + 12, 12), grid_words(panel.grid), font=small, fill=INK)
 
 
 def _chunks(examples: tuple[HeatmapExample, ...], size: int) -> list[tuple[HeatmapExample, ...]]:

@@ -42,6 +42,7 @@ __all__ = [
     "png_bytes",
     "series_styles",
     "shortened",
+    "small_multiples",
     "svg_bytes",
 ]
 
@@ -174,6 +175,19 @@ def axes_mm(figure: Figure, left: float, bottom: float, width: float, height: fl
     """Axes placed in millimetres from the lower left corner of the figure; placed, not searched for: fast and exact."""
     across, up = (side * _MM_PER_INCH for side in figure.get_size_inches())
     return figure.add_axes((left / across, bottom / up, width / across, height / up))
+
+
+def small_multiples(count: int, *, height: float, foot: float = 0.0) -> tuple[Figure, list[Axes]]:
+    """Figure of one column with ``count`` axes, two in a row, from the upper left; sizes in mm."""
+    rows = (count + 1) // 2
+    pitch = height + 10.0
+    figure = new_figure(COLUMN_MM, rows * pitch + foot)
+    grid = []
+    for place in range(count):
+        row, column = divmod(place, 2)
+        left = 8.5 + column * 41.5
+        grid.append(axes_mm(figure, left, foot + (rows - 1 - row) * pitch + 5.0, 30.5, height))
+    return figure, grid
 
 
 def keys_below(figure: Figure, handles: Sequence[Line2D]) -> None:

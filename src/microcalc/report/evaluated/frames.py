@@ -64,7 +64,7 @@ def evaluation_frames(evaluations: Sequence[Evaluation]) -> dict[str, pd.DataFra
 
 
 def _other_points(evaluations: Sequence[Evaluation]) -> dict[str, list[OperatingPoint]]:
-    return {e.run: [judged.point for judged in e.points if judged.point.rule != _YOUDEN] for e in evaluations}
+    return {e.run: [*(j.point for j in e.points if j.point.rule != _YOUDEN), *e.refused] for e in evaluations}
 
 
 def _pairs(evaluations: Iterable[Evaluation]) -> pd.DataFrame:

@@ -48,11 +48,13 @@ def points_printed(e: Evaluation, names: Names) -> PrintedTable:
         for p in e.table.points
         if len(p.choice.maximisers) > 1
     ]
+    refused = [p for p in (*e.table.points, *e.refused) if p.reason]
+    none = [f"{names.title(p.model)}, {p.rule}, chosen on {p.chosen_on}: no cut-off, {p.reason}" for p in refused]
     return PrintedTable(
         title="Cut-offs, how and where they were chosen, and their counts on the test set",
         columns=(*_HEAD, "TP", "FN", "TN", "FP", "Sensitivity", "Specificity"),
         rows=tuple(rows),
-        notes=(_who(e), "Percent with Wilson's limits.", CUTOFF_DIGITS, *(f"{words}." for words in ties)),
+        notes=(_who(e), "Percent with Wilson's limits.", CUTOFF_DIGITS, *(f"{words}." for words in (*ties, *none))),
     )
 
 
@@ -217,6 +219,9 @@ def levels_printed(e: Evaluation, names: Names) -> PrintedTable:
             )
         about.append(f"By {table.unit}: {facts_text(table.test, table.unit)}.")
     about += [f"Not by {level.level}: {level.reason}." for level in e.levels if level.reason]
+    ordinal = dict.fromkeys(name for level in e.levels for name in level.ordinal)
+    if ordinal:
+        about.append(f"Of categories in order ({', '.join(names.title(n) for n in ordinal)}) the highest counts.")
     about += [
         f"{counted(level.mixed, level.level)} with malignant and benign images: counted as malignant."
         for level in e.levels
