@@ -258,3 +258,24 @@ def test_no_torch_is_needed(tmp_path):
         "assert not {'torch', 'timm', 'matplotlib.pyplot'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_one_class_only_says_why_there_is_no_cutoff(tmp_path):
+    table = wide(3).assign(label=0)
+    table.to_csv(tmp_path / "scores.csv", index=False)
+    call(tmp_path / "scores.csv", "--out", tmp_path / "out", *FAST)
+    points = pd.read_csv(tmp_path / "out" / "tables" / "operating_points.csv")
+    assert set(points["rule"]) == {"youden", "sensitivity>=0.95", "specificity>=0.9"}
+    refused = points[points["rule"] != "specificity>=0.9"]
+    assert refused["reason"].str.contains("none came|needs both classes").all()
+    assert refused["cutoff"].isna().all()
+    assert "the denominator is 0" not in (tmp_path / "out" / "tables" / "table1.md").read_text()
+
+
+@pytest.mark.parametrize("option", [("--confidence", "95"), ("--replicates", "1")])
+def test_impossible_settings_are_refused_as_options(tmp_path, option):
+    wide(3).to_csv(tmp_path / "scores.csv", index=False)
+    result = CliRunner().invoke(app, ["evaluate", str(tmp_path / "scores.csv"), "--out", str(tmp_path / "o"), *option])
+    assert result.exit_code == 2
+    assert option[0] in result.output
+    assert not (tmp_path / "o").exists()

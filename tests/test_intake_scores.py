@@ -121,7 +121,7 @@ def test_nothing_left_of_complete_cases_is_refused(written):
     [
         ({"label": [0, 2, 0, 1]}, "line 3: label must be 0 (benign) or 1 (malignant); found '2' (1 such rows in all)"),
         ({"label": [0, "", 0, 1]}, "line 3: label must be 0 (benign) or 1 (malignant); found ''"),
-        ({"net": [0.1, "inf", 0.2, 0.3]}, "scores must be finite numbers; 1 are infinite"),
+        ({"net": [0.1, "inf", 0.2, 0.3]}, "scores must be finite numbers; that of net for image b is infinite"),
         ({"net": [0.1, "high", 0.2, 0.3]}, "column net, line 3: scores must be numbers, BI-RADS categories"),
         ({"reader": ["4", "4A", "3", "5"]}, "BI-RADS 4 cannot be put in order with 4A, 4B and 4C"),
         ({"reader": ["0", "4A", "3", "5"]}, "BI-RADS 0 is no degree of suspicion"),
@@ -220,3 +220,10 @@ def test_scores_are_read_in_every_spelling(texts, values):
 def test_categories_keep_their_order():
     read = read_scores(pd.Series(["5", "4C", "4B", "4A", "3", "2"]), source="x")
     assert (np.diff(read.values) < 0).all()
+
+
+def test_patients_in_both_sets_are_told(written):
+    table = WIDE.assign(split=["test", "validation", "test", "validation"])
+    (note,) = read_score_file(written(table)).notes
+    assert note.startswith("Warning: 1 patient is in the validation and in the test set (p).")
+    assert not read_score_file(written(WIDE.assign(split=["test", "test", "test", "validation"]))).notes

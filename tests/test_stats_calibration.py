@@ -108,7 +108,9 @@ def test_other_scores_are_answered_with_a_reason(score, reason):
 def test_zero_and_one_are_kept_apart_from_infinity():
     result = calibration([0, 1, 0, 1, 1, 0], [0, 1, 0.4, 0.6, 0.3, 0.7])
     assert result.clipped == 2
-    assert np.isfinite(result.slope.estimate)
+    assert np.isnan([result.slope.estimate, result.intercept.estimate]).all()
+    assert result.slope.reason == "2 probabilities are 0 or 1 and have no logit"
+    assert np.isfinite(result.brier.score)
 
 
 def test_one_bin_is_refused():
@@ -159,3 +161,13 @@ def test_scores_are_never_turned_round():
 def test_one_class_teaches_nothing():
     learnt = fit_recalibration([1, 1], [0.2, 0.4], RecalibrationMethod.ISOTONIC)
     assert learnt.reason == "a recalibration needs both classes in the validation set"
+
+
+def test_slopes_of_few_patients_have_no_limits():
+    y, p = [0, 1, 0, 1, 1, 0], [0.2, 0.9, 0.4, 0.6, 0.3, 0.7]
+    result = calibration(y, p, clusters=list("aabbab"), plan=resampling(y, clusters=list("aabbab"), replicates=50))
+    assert np.isfinite([result.slope.estimate, result.intercept.low]).all()
+    assert np.isnan([result.slope.low, result.slope.high]).all()
+    assert result.slope.reason == "limits need more than 2 patients"
+    alone = calibration(y, p, clusters=list("aaaaaa"), plan=resampling(y, clusters=list("aaaaaa"), replicates=50))
+    assert np.isnan([alone.intercept.low, alone.brier.low]).all()

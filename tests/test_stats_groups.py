@@ -198,3 +198,25 @@ def test_overall_test_of_clustered_areas_is_the_quadratic_form():
     delta = contrast @ result.auc
     by_hand = delta @ np.linalg.inv(contrast @ result.covariance @ contrast.T) @ delta
     assert auc_overall(result).chi2 == pytest.approx(by_hand)
+
+
+def test_the_order_of_the_rows_breaks_no_tie_between_means():
+    rng = np.random.default_rng(0)
+    patient = np.repeat(np.arange(40), 3)
+    score = rng.choice([4.1, 4.2, 4.3, 5.0], patient.size)
+    images = pd.DataFrame({"image_id": np.arange(patient.size).astype(str), "patient_id": patient.astype(str)})
+    label = rng.integers(0, 2, patient.size)
+    whole = aggregate(ScoreTable(("m",), images, label, score[:, None]), Level.PATIENT)
+    for _ in range(20):
+        order = rng.permutation(patient.size)
+        table = ScoreTable(("m",), images.iloc[order].reset_index(drop=True), label[order], score[order][:, None])
+        units = aggregate(table, Level.PATIENT)
+        again = units.scores[np.argsort(units.images["image_id"].astype(int)), 0]
+        np.testing.assert_array_equal(again, whole.scores[np.argsort(whole.images["image_id"].astype(int)), 0])
+
+
+def test_of_categories_in_order_the_highest_counts():
+    images = pd.DataFrame({"image_id": list("abc"), "patient_id": list("ppq")})
+    table = ScoreTable(("net", "reader"), images, np.array([0, 1, 0]), np.array([[0.2, 3.0], [0.4, 4.1], [0.5, 2.0]]))
+    units = aggregate(table, Level.PATIENT, ordinal=("reader",))
+    np.testing.assert_allclose(units.scores, [[0.3, 4.1], [0.5, 2.0]])

@@ -76,8 +76,8 @@ def evaluate(
     band: Annotated[str, typer.Option(help="What the bands of the ROC figures draw: image or patient.")] = "image",
     bins: Annotated[int, typer.Option(help="Bins of the reliability curve.")] = 10,
     equal_width: Annotated[bool, typer.Option("--equal-width", help="Bins of equal width, not equal count.")] = False,
-    confidence: Annotated[float, typer.Option(help="Level of all intervals.")] = 0.95,
-    replicates: Annotated[int, typer.Option(help="Bootstrap replicates.")] = 1000,
+    confidence: Annotated[float, typer.Option(min=0.51, max=0.9999, help="Level of all intervals.")] = 0.95,
+    replicates: Annotated[int, typer.Option(min=100, max=1_000_000, help="Bootstrap replicates.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Judge models or readers from a table of their scores: Table 1, comparisons, curves, calibration, report."""
@@ -101,6 +101,7 @@ def evaluate(
         subgroups=wanted,
         readers=_words(readers),
         margin=margin,
+        ordinal=tuple(read.scales),
     )
     _announce(scores, read)
     evaluations = []

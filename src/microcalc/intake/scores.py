@@ -92,7 +92,22 @@ def read_score_file(
     table = read_sheet(path, sheet=sheet)
     long = {"model", "score"} <= set(table.columns)
     read = _long(table, named, str(path)) if long else _wide(table, named, path)
-    return _complete(read, str(path)) if complete_cases else _refuse_gaps(read, str(path))
+    whole = _complete(read, str(path)) if complete_cases else _refuse_gaps(read, str(path))
+    return replace(whole, notes=(*whole.notes, *_leaks(whole.predictions)))
+
+
+def _leaks(predictions: pd.DataFrame) -> list[str]:
+    """What must be said of patients who are in both sets."""
+    of = {split: set(predictions.loc[predictions["split"] == split, "patient_id"]) for split in Split}
+    both = of[Split.VALIDATION] & of[Split.TEST]
+    if not both:
+        return []
+    patients = f"{len(both)} patient{' is' if len(both) == 1 else 's are'}"
+    return [
+        f"Warning: {patients} in the validation and in the test set ({', '.join(sorted(both)[:3])}"
+        f"{', ...' if len(both) > 3 else ''}). Cut-offs and recalibrations learnt on validation are not independent of "
+        "the test set."
+    ]
 
 
 def read_facts(scores: ScoreFile, path: Path, *, sheet: str | None = None) -> ScoreFile:
@@ -156,7 +171,7 @@ def _long(table: pd.DataFrame, named: ScoreColumns, source: str) -> ScoreFile:
             scales[str(model)] = read.words
     checked = table.assign(score=scores.astype(float), label=_labels(table, "label", source))
     gaps = checked["score"].isna()
-    _refuse_infinite(checked["score"], source)
+    _refuse_infinite(checked, source)
     predictions = validate_predictions(checked[~gaps], source=source)
     facts = checked.drop(columns=["run", "model", "score", "label"]).drop_duplicates("image_id")
     return ScoreFile(predictions, _with_year(facts.reset_index(drop=True)), scales, tuple(notes))
@@ -195,7 +210,7 @@ def _wide(table: pd.DataFrame, named: ScoreColumns, path: Path) -> ScoreFile:
     long = pd.concat(parts, ignore_index=True).assign(run=named.run or path.stem)
     lesion = table["lesion_id"] if "lesion_id" in table else pd.Series("", index=table.index)
     long["lesion_id"] = np.tile(lesion.to_numpy(dtype=object), len(models))
-    _refuse_infinite(long["score"], source)
+    _refuse_infinite(long, source)
     predictions = validate_predictions(long[long["score"].notna()], source=source)
     facts = table.drop(columns=[*models, "label"])
     return ScoreFile(predictions, _with_year(facts), scales, tuple(notes))
@@ -244,10 +259,13 @@ def _labels(table: pd.DataFrame, column: str, source: str) -> "pd.Series[int]":
     return number.astype(np.int64)
 
 
-def _refuse_infinite(score: "pd.Series[float]", source: str) -> None:
-    bad = int(np.isinf(score).sum())
-    if bad:
-        raise TableError(f"{source}: scores must be finite numbers; {bad} are infinite")
+def _refuse_infinite(table: pd.DataFrame, source: str) -> None:
+    bad = table[np.isinf(table["score"])]
+    if bad.empty:
+        return
+    first, more = bad.iloc[0], f" ({len(bad)} such scores in all)" if len(bad) > 1 else ""
+    which = f"that of {first['model']} for image {first['image_id']}"
+    raise TableError(f"{source}: scores must be finite numbers; {which} is infinite{more}")
 
 
 def _gaps(read: ScoreFile) -> dict[tuple[str, str], list[str]]:

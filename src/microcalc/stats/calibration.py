@@ -119,7 +119,7 @@ class Calibration:
         slope: of the logistic recalibration; 1 is right, below 1 the probabilities are too extreme.
         brier: score and parts.
         expected_error: mean over the images of the distance between a bin's mean probability and its share.
-        clipped: images whose probability was 0 or 1, kept away from it for the logit.
+        clipped: images whose probability is 0 or 1; with any, intercept and slope are NaN.
         cluster: what the limits of intercept and slope take as independent.
         reason: why everything is NaN.
     """
@@ -176,19 +176,34 @@ def calibration(
     made = tuple(_bin(malignant[where == b], score[where == b], confidence) for b in np.unique(where))
     total = malignant.size
     error = sum(b.observed.n * abs(b.mean - b.observed.estimate) for b in made) / total
-    log_odds = logits(score)
-    large = fit_logistic(np.ones((total, 1)), malignant, offset=log_odds, clusters=codes)
-    joint = fit_logistic(np.column_stack([np.ones(total), log_odds]), malignant, clusters=codes)
+    certain = int(((score <= 0) | (score >= 1)).sum())
+    intercept, slope = _coefficients(malignant, score, codes, confidence) if not certain else (_no_logit(certain),) * 2
     return Calibration(
         bins=made,
         binning=how.binning,
-        intercept=_coefficient(large, 0, confidence),
-        slope=_coefficient(joint, 1, confidence),
+        intercept=intercept,
+        slope=slope,
         brier=_brier(malignant, score, made, plan, confidence),
         expected_error=float(error),
-        clipped=int(((score <= 0) | (score >= 1)).sum()),
+        clipped=certain,
         cluster=cluster,
     )
+
+
+def _coefficients(
+    malignant: BoolArray, score: FloatArray, codes: IntArray | None, confidence: float
+) -> tuple[Coefficient, Coefficient]:
+    """Calibration in the large, and slope."""
+    log_odds, ones = logits(score), np.ones(score.size)
+    large = fit_logistic(ones[:, None], malignant, offset=log_odds, clusters=codes)
+    joint = fit_logistic(np.column_stack([ones, log_odds]), malignant, clusters=codes)
+    return _coefficient(large, 0, confidence), _coefficient(joint, 1, confidence)
+
+
+def _no_logit(certain: int) -> Coefficient:
+    nan = float("nan")
+    are = "probability is" if certain == 1 else "probabilities are"
+    return Coefficient(nan, nan, nan, f"{certain} {are} 0 or 1 and have no logit")
 
 
 def _bin_numbers(score: FloatArray, how: Bins) -> IntArray:

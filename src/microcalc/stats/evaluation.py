@@ -4,7 +4,7 @@ Settings go in, a result comes out; `report.sections` prints and draws it. Each 
 folder; here they are only called in order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from microcalc.errors import StatisticsError
@@ -60,6 +60,7 @@ class EvaluationPlan:
         subgroups: columns of the images' facts.
         readers: which columns are human readers.
         margin: of non-inferiority, in AUC.
+        ordinal: models whose scores are categories in order; of several images the highest counts, never a mean.
     """
 
     settings: EvaluationSettings = field(default_factory=EvaluationSettings)
@@ -77,6 +78,7 @@ class EvaluationPlan:
     subgroups: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
     margin: float = 0.05
+    ordinal: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class LevelResult:
         table: of the units; None where ``reason`` says why.
         mixed: units with malignant and benign images; they count as malignant.
         reason: why there is no table.
+        ordinal: models whose highest category counts, whatever the aggregation.
     """
 
     level: Level
@@ -113,6 +116,7 @@ class LevelResult:
     table: Table1 | None
     mixed: int = 0
     reason: str = ""
+    ordinal: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,7 @@ class Evaluation:
         pairs: differences of areas.
         levels: Table 1 of lesions, breasts, patients.
         points: every operating point with its consequences, Table 1's first.
+        refused: operating points beside Table 1's that could not be chosen, with the reason.
         curves: ROC curve of each model.
         bands: of each model, by ``image`` and by ``patient``.
         partial: partial areas of each model, along specificity and sensitivity.
@@ -161,6 +166,7 @@ class Evaluation:
     pairs: AucPairs
     levels: tuple[LevelResult, ...]
     points: tuple[JudgedPoint, ...]
+    refused: tuple[OperatingPoint, ...]
     curves: Mapping[str, RocCurve]
     bands: Mapping[str, Mapping[str, RocBand]]
     partial: Mapping[str, tuple[PartialAuc, ...]]
@@ -202,6 +208,7 @@ def evaluate_scores(
     patients = patient_plan(test, settings)
     images = resampling(test.y_true, replicates=settings.bootstrap_replicates, seed=settings.seed)
     table = table1(test, validation, run=run, settings=settings, ensemble=asked.ensemble, plan=patients)
+    others = _other_points(test, validation, patients, asked)
     curves = {
         name: _curves(test, score, (images, patients), asked)
         for name, score in zip(test.models, test.scores.T, strict=True)
@@ -213,7 +220,8 @@ def evaluate_scores(
         table=table,
         pairs=_pairs(table),
         levels=tuple(_level(test, validation, run, level, asked) for level in asked.levels),
-        points=_points(test, validation, table, patients, asked),
+        points=_judged([*table.points, *others], test, patients, asked),
+        refused=tuple(point for point in others if point.reason),
         curves={name: c.roc for name, c in curves.items()},
         bands={name: c.bands for name, c in curves.items()},
         partial={name: c.partial for name, c in curves.items()},
@@ -281,21 +289,23 @@ def _level(
     reason = why_no_level(test, level)
     if reason:
         return LevelResult(level, how, None, reason=reason)
-    units = aggregate(test, level, how)
+    units = aggregate(test, level, how, ordinal=plan.ordinal)
     if units.y_true.size == test.y_true.size:
         return LevelResult(level, how, None, reason=f"every {level} has one image, so it is Table 1 again")
     usable = validation is not None and not why_no_level(validation, level)
-    chooser = aggregate(validation, level, how) if validation is not None and usable else None
+    chooser = aggregate(validation, level, how, ordinal=plan.ordinal) if validation is not None and usable else None
     table = table1(units, chooser, run=run, settings=plan.settings, ensemble=plan.ensemble)
     table = replace(table, unit=str(level))
-    return LevelResult(level, how, table, mixed=units_with_both_labels(test, level))
+    ordinal = tuple(name for name in test.models if name in plan.ordinal)
+    return LevelResult(level, how, table, mixed=units_with_both_labels(test, level), ordinal=ordinal)
 
 
-def _points(
-    test: ScoreTable, validation: ScoreTable | None, table: Table1, patients: Resampling, plan: EvaluationPlan
-) -> tuple[JudgedPoint, ...]:
+def _other_points(
+    test: ScoreTable, validation: ScoreTable | None, patients: Resampling, plan: EvaluationPlan
+) -> list[OperatingPoint]:
+    """Points of the other rules than Table 1's."""
     confidence = plan.settings.confidence
-    points = list(table.points)
+    points: list[OperatingPoint] = []
     choosers = {Split.TEST: test} | ({Split.VALIDATION: validation} if validation is not None else {})
     for rule in plan.rules:
         for split, chooser in choosers.items():
@@ -304,6 +314,13 @@ def _points(
     given = {name: CutoffRule(RuleKind.GIVEN, value) for name, value in plan.given.items()}
     if given:
         points += operating_points(test, test, given, chosen_on=GIVEN, plan=patients, confidence=confidence)
+    return points
+
+
+def _judged(
+    points: Sequence[OperatingPoint], test: ScoreTable, patients: Resampling, plan: EvaluationPlan
+) -> tuple[JudgedPoint, ...]:
+    """What each point that there is would have done."""
     return tuple(
         JudgedPoint(
             point,
@@ -313,7 +330,7 @@ def _points(
                 point.cutoff,
                 plan=patients,
                 prevalences=plan.prevalences,
-                confidence=confidence,
+                confidence=plan.settings.confidence,
             ),
         )
         for point in points

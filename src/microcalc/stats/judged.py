@@ -5,7 +5,7 @@ says so.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -136,6 +136,7 @@ def operating_points(
                 robust=(robust[m].low[column], robust[m].high[column]),
                 drawn=(drawn[m].low[column], drawn[m].high[column]),
                 confidence=confidence,
+                refused=choice.reason,
             )
             for m in Measure
         }
@@ -201,13 +202,18 @@ def _fraction(
     robust: tuple[float, float],
     drawn: tuple[float, float],
     confidence: float,
+    refused: str = "",
 ) -> Fraction:
     successes, n = counts.fraction(measure)
     plain = wald(successes, n, confidence=confidence)
+    printed = paper_limits(successes, n, confidence=confidence)
 
-    def limits(pair: tuple[float, float], method: str) -> Proportion:
+    def known(value: Proportion) -> Proportion:
+        return replace(value, reason=refused) if refused else value
+
+    def limits(pair: tuple[float, float], method: str, why: str) -> Proportion:
         low, high = (float(value) for value in pair)
-        reason = plain.reason or ("" if np.isfinite(low) else "undefined in more than half of the replicates")
+        reason = refused or plain.reason or ("" if np.isfinite(low) else why)
         if reason:
             low = high = float("nan")
         return Proportion(plain.estimate, low, high, successes, n, method, reason)
@@ -217,10 +223,10 @@ def _fraction(
         successes=successes,
         n=n,
         estimate=plain.estimate,
-        paper=paper_limits(successes, n, confidence=confidence),
-        wald=plain,
-        wilson=wilson(successes, n, confidence=confidence),
-        clopper_pearson=clopper_pearson(successes, n, confidence=confidence),
-        robust=limits(robust, "robust_wald"),
-        bootstrap=limits(drawn, "patient_bootstrap"),
+        paper=replace(printed, reason=refused) if refused else printed,
+        wald=known(plain),
+        wilson=known(wilson(successes, n, confidence=confidence)),
+        clopper_pearson=known(clopper_pearson(successes, n, confidence=confidence)),
+        robust=limits(robust, "robust_wald", "the variance between patients cannot be estimated"),
+        bootstrap=limits(drawn, "patient_bootstrap", "undefined in more than half of the replicates, or one patient"),
     )

@@ -23,7 +23,10 @@ _RUNAWAY = 1e3
 
 @dataclass(frozen=True)
 class LogisticFit:
-    """Coefficients with sandwich covariance; NaN and a reason where there is no maximum."""
+    """Coefficients with sandwich covariance; NaN and a reason where there is no maximum.
+
+    With no more patients than coefficients the covariance alone is NaN: the sandwich would have too small a rank.
+    """
 
     coefficients: FloatArray
     covariance: FloatArray
@@ -63,7 +66,10 @@ def fit_logistic(
         if np.abs(b).max() > _RUNAWAY:
             break
         if np.abs(step).max() < _TOLERANCE * (1 + np.abs(b).max()):
-            return LogisticFit(b, _sandwich(design, outcome, b, shift, clusters))
+            few = clusters is not None and int(clusters.max()) + 1 <= columns
+            reason = f"limits need more than {columns} {'patient' if columns == 1 else 'patients'}" if few else ""
+            spread = np.full((columns, columns), np.nan) if few else _sandwich(design, outcome, b, shift, clusters)
+            return LogisticFit(b, spread, reason)
     reason = "the classes are separated, or the score does not vary, so that there is no maximum likelihood"
     return LogisticFit(nothing, np.full((columns, columns), np.nan), reason)
 
