@@ -34,7 +34,7 @@ MOST_CATEGORIES = 12
 """A score with more values than this is drawn as a histogram."""
 
 _BINS = 20
-_HALF_BAR, _ASIDE = 0.4, 0.06  # shares of the distance between two categories
+_HALF_BAR, _ASIDE = 0.36, 0.06  # shares of the distance between two categories
 _AXIS_LETTERS = 28  # that fit below a panel
 
 

@@ -59,7 +59,9 @@ CHOICE_TEXT: Mapping[str, str] = {
 }
 """Where cut-offs come from, in words."""
 
-CUTOFF_DIGITS = "Cut-offs are rounded up, with digits enough to make the same calls on the test set; the CSV has them all."
+CUTOFF_DIGITS = (
+    "Cut-offs are rounded up, with digits enough for the same calls on the test set; the CSV has all digits."
+)
 """How `cutoff_text` rounds, for footnotes."""
 
 _DIGITS_UNSEEN = 6  # of a cut-off whose next score is not at hand
