@@ -153,6 +153,15 @@ def test_words_tell_class_call_and_place() -> None:
     assert heatmap_words(dark) == "It is strongest in the upper left."
 
 
+def test_words_tell_the_grid_and_that_one_cell_shows_no_place() -> None:
+    coarse, single = (dataclasses.replace(example(Outcome.TP), grid=grid) for grid in ((2, 2), (1, 1)))
+    assert caption_words(coarse).endswith("; heatmap for malignant, grid of 2 × 2.")
+    assert caption_words(single).endswith("; heatmap for malignant, grid of 1 × 1 (one cell: shows no place).")
+    assert heatmap_words(single) == "It is one cell, equally strong all over, and shows no place."
+    plain, told = (compose_sheet(HeatmapPanel("x", (e,))).png() for e in (example(Outcome.TP), single))
+    assert plain != told
+
+
 def test_examples_are_found_by_outcome_in_their_order() -> None:
     panel = HeatmapPanel("x", tuple(example(o, seed=i) for i, o in enumerate((Outcome.TP, Outcome.FP, Outcome.TP))))
     assert [e.image_id[:5] for e in examples_of(panel, Outcome.TP)] == ["img-0", "img-2"]

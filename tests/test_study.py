@@ -134,6 +134,19 @@ def test_chance_of_the_heatmaps_is_reckoned_in_the_square_that_the_network_sees(
         assert row.share_inside == pytest.approx(row.share_expected)
 
 
+def test_a_heatmap_of_one_cell_cannot_point(cohort: Path, tmp_path: Path):
+    planned = plan(cohort, tmp_path, protocol(networks=["densenet201", "resnet101"]))
+    one, four = planned.jobs
+    rows = one.images.test
+    random = np.random.default_rng(0)
+    for job, side in ((one, 1), (four, 2)):
+        plant_scores(job.folder, random.uniform(0.1, 1, (len(rows), 2, side, side)).astype(np.float32), rows)
+    assert {(row.hits, row.grid, row.reason) for row in localisation(planned, one)} == {
+        (None, (1, 1), "a grid of 1 × 1 cannot point")
+    }
+    assert all(row.hits is not None and row.grid == (2, 2) and not row.reason for row in localisation(planned, four))
+
+
 def test_no_patient_is_on_two_sides(study: Path):
     sets = pd.read_csv(study / "split.csv")
     assert sets.groupby("patient_id")["split"].nunique().max() == 1

@@ -15,6 +15,9 @@ __all__ = ["POINTING_TOLERANCE", "even_share", "pointing_hit", "share_inside"]
 POINTING_TOLERANCE = 15
 """Pixels by which the strongest point may miss the mask and still hit (Zhang et al. 2018)."""
 
+_PLATEAU = 1e-5
+"""Part of the maximum by which values of one plateau may differ: enlarging in float32 rounds by some 1e-7."""
+
 
 def share_inside(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> float:
     """Return the share of the heatmap's mass that lies inside the mask.
@@ -65,7 +68,8 @@ def pointing_hit(
     """Tell whether the strongest point of the heatmap lies on the mask or within a tolerance of it.
 
     Enlarged maps have plateaus at the border of the image; of equally strong points the one nearest to their centre
-    counts. A heatmap that is 0 everywhere, and an empty mask, are a miss.
+    counts, where equal is equal but for the rounding of the enlargement. A heatmap that is 0 everywhere, and an empty
+    mask, are a miss. A heatmap of one cell is strong everywhere alike and cannot point: do not ask for it.
 
     Args:
         heatmap: (h, w), finite, >= 0.
@@ -81,7 +85,7 @@ def pointing_hit(
     values, inside = _checked(heatmap, mask)
     if not inside.any() or not values.max() > 0:
         return False
-    strongest = np.argwhere(values == values.max())
+    strongest = np.argwhere(values >= (1 - _PLATEAU) * values.max())
     centre = strongest.mean(axis=0)
     point = strongest[np.argmin(np.hypot(*(strongest - centre).T))]
     distances = np.hypot(*(np.argwhere(inside) - point).T)

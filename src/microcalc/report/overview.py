@@ -182,7 +182,7 @@ def localisation_table(rows: Sequence[LocalisationRow], *, confidence: float = 0
     """Heatmaps against the phantoms' lesion masks."""
     groups, grids = any(row.group for row in rows), any(row.grid for row in rows)
     reasons = dict.fromkeys(f"{model_title(row.network)}: {row.reason}." for row in rows if row.reason)
-    fineness = "Grid: the cells of the heatmap over the square that the network sees; it shows no place finer than a cell."
+    fineness = "Grid: cells of the heatmap over the square that the network sees; it shows no place finer than a cell."
     return PrintedTable(
         title="Do the heatmaps meet the lesions? Test phantoms, whose lesions are known",
         columns=(

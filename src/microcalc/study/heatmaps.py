@@ -27,11 +27,22 @@ __all__ = ["heatmap_panel", "localisation"]
 
 _CHUNK = 32
 
+_ONE_CELL = (1, 1)
+
 
 @dataclass(frozen=True)
 class _Chosen:
     outcome: Outcome
     position: int
+
+
+@dataclass(frozen=True)
+class _Meeting:
+    """How one heatmap meets its lesion: share inside (NaN: empty heatmap), share of an even one, pointing game."""
+
+    share: float
+    expected: float
+    hit: bool
 
 
 def heatmap_panel(plan: Plan, job: Job, point: OperatingPoint) -> HeatmapPanel:
@@ -79,6 +90,7 @@ def _example(plan: Plan, job: Job, scores: Scores, chosen: _Chosen) -> HeatmapEx
         heatmap=_enlarged(job, scores.maps[chosen.position : chosen.position + 1, explained])[0],
         explained=explained,
         mask=_mask(plan, image_id),
+        grid=_grid(scores),
     )
 
 
@@ -88,23 +100,39 @@ def localisation(plan: Plan, job: Job) -> tuple[LocalisationRow, ...]:
     Empty where the cohort holds no masks.
     """
     scores = read_scores(job.folder)
-    table, rows = plan.cohort.table, []
+    rows = []
     for label, group in ((MALIGNANT, "malignant"), (BENIGN, "benign")):
-        positions = np.flatnonzero(np.isin(scores.rows, job.images.test) & (job.images.labels[scores.rows] == label))
-        shares, expected, hits, judged = [], [], 0, 0
-        for start in range(0, len(positions), _CHUNK):
-            part = positions[start : start + _CHUNK]
-            for position, heatmap in zip(part, _enlarged(job, scores.maps[part, label]), strict=True):
-                mask = _mask(plan, str(table["image_id"].iloc[int(scores.rows[position])]))
-                if mask is None:
-                    continue
-                judged += 1
-                shares.append(share_inside(heatmap, mask))
-                expected.append(even_share(mask, seen_side=_seen_side(job)))
-                hits += pointing_hit(heatmap, mask)
-        if judged:
-            rows.append(LocalisationRow(job.network, judged, _mean(shares), _mean(expected), hits, group))
+        met = list(_meetings(plan, job, scores, label))
+        if met:
+            rows.append(_localisation_row(job.network, group, _grid(scores), met))
     return tuple(rows)
+
+
+def _localisation_row(network: str, group: str, grid: tuple[int, int], met: list[_Meeting]) -> LocalisationRow:
+    can_point = grid != _ONE_CELL
+    return LocalisationRow(
+        network=network,
+        images=len(met),
+        share_inside=_mean([m.share for m in met]),
+        share_expected=_mean([m.expected for m in met]),
+        hits=sum(m.hit for m in met) if can_point else None,
+        group=group,
+        grid=grid,
+        reason="" if can_point else "a grid of 1 × 1 cannot point",
+    )
+
+
+def _meetings(plan: Plan, job: Job, scores: Scores, label: int) -> Iterator[_Meeting]:
+    """Heatmap against lesion, for each test image of one class that has a mask."""
+    names = plan.cohort.table["image_id"]
+    positions = np.flatnonzero(np.isin(scores.rows, job.images.test) & (job.images.labels[scores.rows] == label))
+    for start in range(0, len(positions), _CHUNK):
+        part = positions[start : start + _CHUNK]
+        for position, heatmap in zip(part, _enlarged(job, scores.maps[part, label]), strict=True):
+            mask = _mask(plan, str(names.iloc[int(scores.rows[position])]))
+            if mask is not None:
+                expected = even_share(mask, seen_side=_seen_side(job))
+                yield _Meeting(share_inside(heatmap, mask), expected, pointing_hit(heatmap, mask))
 
 
 def _mean(values: list[float]) -> float:
@@ -116,6 +144,11 @@ def _mean(values: list[float]) -> float:
 def _enlarged(job: Job, maps: NDArray[np.float32]) -> NDArray[np.float32]:
     enlarged: NDArray[np.float32] = heatmaps(torch.from_numpy(maps), side=_seen_side(job), roi_side=ROI_SIDE).numpy()
     return enlarged
+
+
+def _grid(scores: Scores) -> tuple[int, int]:
+    """Rows and columns of the cells of a map."""
+    return int(scores.maps.shape[2]), int(scores.maps.shape[3])
 
 
 def _seen_side(job: Job) -> int:

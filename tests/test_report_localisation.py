@@ -1,0 +1,30 @@
+"""The table of heatmaps against lesions: how fine they are, and what is undefined and why."""
+
+from microcalc.report import LocalisationRow
+from microcalc.report.overview import localisation_table
+
+REASON = "a grid of 1 × 1 cannot point"
+FINE = LocalisationRow("xception", 12, 0.31, 0.07, 8, grid=(3, 3))
+SINGLE = LocalisationRow("inception_resnet_v2", 12, 0.07, 0.07, None, grid=(1, 1), reason=REASON)
+
+
+def cells(*rows: LocalisationRow) -> list[dict[str, str]]:
+    table = localisation_table(rows)
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+def test_the_grid_stands_beside_each_network() -> None:
+    assert [row["Grid"] for row in cells(FINE, SINGLE)] == ["3 × 3", "1 × 1"]
+    assert any("no place finer than a cell" in note for note in localisation_table([FINE]).notes)
+
+
+def test_one_cell_has_no_hits_but_a_reason() -> None:
+    fine, single = cells(FINE, SINGLE)
+    hit = next(name for name in fine if name.startswith("Strongest point"))
+    assert fine[hit].startswith("8/12")
+    assert single[hit] == "n/a"
+    assert "Inception-ResNet-v2: a grid of 1 × 1 cannot point." in localisation_table([FINE, SINGLE]).notes
+
+
+def test_an_unknown_grid_has_no_column() -> None:
+    assert "Grid" not in cells(LocalisationRow("xception", 12, 0.31, 0.07, 8))[0]
