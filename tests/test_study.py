@@ -291,7 +291,8 @@ def test_runs_are_named_after_their_learning_rate():
 def test_imagenet_weights_that_are_not_there_stop_the_study_before_anything_is_written(cohort: Path, tmp_path: Path):
     options = StudyOptions(Machine(accelerator="cpu", threads=1), weights=tmp_path / "no weights")
     asked = make_plan(cohort, tmp_path / "s", protocol(weights="imagenet"), options)
-    with pytest.raises(WeightsError, match=r"microcalc weights fetch --out DIR.*--weights none"):
+    said = r"no weights must hold the ImageNet weights of ResNet-101, DenseNet-201; it has none\. .*--weights none"
+    with pytest.raises(WeightsError, match=said):
         run_study(asked, tmp_path / "s", report=lambda _: None, say=lambda _: None)
     assert not (tmp_path / "s").exists()
 

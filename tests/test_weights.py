@@ -21,6 +21,7 @@ from microcalc.learn.weights import (
     list_weights,
     load_imagenet_weights,
     read_manifest,
+    unusable_weights,
     verify_weights,
     weight_path,
     write_manifest,
@@ -71,6 +72,22 @@ def test_the_folder_is_chosen_by_variable_then_cache_then_home(monkeypatch, tmp_
     assert default_folder() == tmp_path / "cache/microcalc/weights"
     monkeypatch.setenv("MICROCALC_WEIGHTS", str(tmp_path / "mine"))
     assert default_folder() == tmp_path / "mine"
+
+
+def test_all_that_is_missing_is_said_at_once_and_by_name(folder):
+    names = ("resnet101", "inception_v3")
+    problem = unusable_weights(names)
+    assert problem == f"{folder} must hold the ImageNet weights of ResNet-101, Inception-v3; it has none"
+    assert all(str(folder) in status.problem for status in list_weights())
+
+
+def test_what_is_missing_is_said_beside_what_is_damaged(hollow, folder):
+    import_weights(hollow)
+    assert unusable_weights([NET]) == ""
+    weight_path(folder, NET).unlink()
+    problem = unusable_weights([NET, "xception"])
+    assert problem.startswith(f"{folder} must hold the ImageNet weights of Xception; it has none; ")
+    assert "since the manifest names it; it is not" in problem
 
 
 def test_where_nothing_is_installed_all_five_are_missing(folder):

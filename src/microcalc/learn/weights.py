@@ -39,6 +39,7 @@ __all__ = [
     "list_weights",
     "load_imagenet_weights",
     "read_manifest",
+    "unusable_weights",
     "verify_weights",
     "weight_path",
     "write_manifest",
@@ -206,6 +207,26 @@ def verify_weights(folder: Path | None = None) -> tuple[WeightStatus, ...]:
     return _statuses(folder, deep=True)
 
 
+def unusable_weights(names: Iterable[str], folder: Path | None = None) -> str:
+    """Say in one sentence which of some networks cannot start from their ImageNet weights, and why.
+
+    Args:
+        names: of the networks.
+        folder: of the weights; None: the default one.
+
+    Returns:
+        What is missing, all at once, then what is damaged; empty if all can be used.
+
+    Raises:
+        WeightsError: the manifest is damaged.
+    """
+    wanted = set(names)
+    statuses = [status for status in verify_weights(folder) if status.name in wanted]
+    missing = [network_spec(s.name).title for s in statuses if s.state is WeightState.MISSING]
+    problems = [_none_of(missing, default_folder() if folder is None else folder)] if missing else []
+    return "; ".join([*problems, *(s.problem for s in statuses if s.state is WeightState.DAMAGED)])
+
+
 def import_weights(source: Path, *, names: Iterable[str] | None = None, folder: Path | None = None) -> ImportResult:
     """Check a folder that ``fetch`` made and install its files; all of them, or none if one is not right.
 
@@ -313,9 +334,9 @@ def _statuses(folder: Path | None, *, deep: bool) -> tuple[WeightStatus, ...]:
 
 def _status(folder: Path, spec: NetworkSpec, file: WeightFile | None, *, deep: bool) -> WeightStatus:
     path = weight_path(folder, spec.name)
-    if file is None:
-        return WeightStatus(spec.name, spec.timm_name, path, WeightState.MISSING, None)
     problem = _problem(folder, spec.name, file, deep=deep)
+    if file is None:
+        return WeightStatus(spec.name, spec.timm_name, path, WeightState.MISSING, None, problem)
     state = WeightState.DAMAGED if problem else WeightState.INSTALLED
     return WeightStatus(spec.name, spec.timm_name, path, state, file, problem)
 
@@ -324,7 +345,7 @@ def _problem(folder: Path, name: str, file: WeightFile | None, *, deep: bool) ->
     """What keeps the network's file in ``folder`` from being used; empty if nothing does."""
     spec, path = network_spec(name), weight_path(folder, name)
     if file is None:
-        return f"{folder} must hold the ImageNet weights of {spec.title}; it has none"
+        return _none_of([spec.title], folder)
     if file.timm_name != spec.timm_name:
         return f"{path} must be {spec.timm_name}; the manifest says {file.timm_name}"
     if not path.is_file():
@@ -333,6 +354,10 @@ def _problem(folder: Path, name: str, file: WeightFile | None, *, deep: bool) ->
     if size != file.bytes:
         return f"{path} must have {file.bytes} bytes as the manifest says; it has {size}"
     return _problem_inside(path, name, file) if deep else ""
+
+
+def _none_of(titles: Iterable[str], folder: Path) -> str:
+    return f"{folder} must hold the ImageNet weights of {', '.join(titles)}; it has none"
 
 
 def _problem_inside(path: Path, name: str, file: WeightFile) -> str:

@@ -11,7 +11,7 @@ from microcalc.cohort.storage import write_atomically
 from microcalc.errors import WeightsError
 from microcalc.learn.job import Job, Progress, Report
 from microcalc.learn.train import is_finished
-from microcalc.learn.weights import WAY_OUT, WeightState, verify_weights
+from microcalc.learn.weights import WAY_OUT, unusable_weights
 from microcalc.stats import Table1
 from microcalc.study.folder import StudyFolder, open_study
 from microcalc.study.jobs import run_job, run_jobs
@@ -34,6 +34,7 @@ __all__ = [
     "run_jobs",
     "run_name",
     "run_study",
+    "weights_problem",
 ]
 
 
@@ -72,11 +73,22 @@ def run_study(plan: Plan, out: Path, *, report: Report, say: Callable[[str], Non
         return tables
 
 
-def _check_weights(plan: Plan) -> None:
-    """Look before hours of work: every network that is not trained yet needs its own weights, and never gets others."""
+def weights_problem(plan: Plan) -> str:
+    """Say why the ImageNet weights that a study needs cannot be had here, all networks at once, and the way out.
+
+    Empty if nothing is missing: every network that is not trained yet has its own weights, or none were asked for.
+
+    Raises:
+        WeightsError: the manifest of the weights is damaged.
+    """
     if plan.protocol.weights == "none":
-        return
-    wanted = {job.network for job in plan.jobs if not is_finished(job.folder)}
-    for status in verify_weights(plan.options.weights):
-        if status.name in wanted and status.state is not WeightState.INSTALLED:
-            raise WeightsError(f"{status.problem}. {WAY_OUT}")
+        return ""
+    problem = unusable_weights({job.network for job in plan.jobs if not is_finished(job.folder)}, plan.options.weights)
+    return f"{problem}. {WAY_OUT}" if problem else ""
+
+
+def _check_weights(plan: Plan) -> None:
+    """Look before hours of work; nothing ever goes on with other weights."""
+    problem = weights_problem(plan)
+    if problem:
+        raise WeightsError(problem)
