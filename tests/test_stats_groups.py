@@ -11,6 +11,7 @@ from microcalc.stats import auc_overall, auc_pairs, clustered_delong, delong
 from microcalc.stats.levels import Aggregation, Level, aggregate, units_with_both_labels, why_no_level
 from microcalc.stats.multiplicity import holm
 from microcalc.stats.noninferiority import MEAN_OF_READERS, non_inferiority
+from microcalc.stats.proportions import wilson
 from microcalc.stats.subgroups import subgroups
 from stats_reference import data_a, made_up
 
@@ -220,3 +221,23 @@ def test_of_categories_in_order_the_highest_counts():
     table = ScoreTable(("net", "reader"), images, np.array([0, 1, 0]), np.array([[0.2, 3.0], [0.4, 4.1], [0.5, 2.0]]))
     units = aggregate(table, Level.PATIENT, ordinal=("reader",))
     np.testing.assert_allclose(units.scores, [[0.3, 4.1], [0.5, 2.0]])
+
+
+def test_groups_count_what_the_cutoff_calls():
+    table = made_up(6, images=200, patients=80)
+    half = np.where(np.arange(200) < 120, "4A", "4B")
+    result = subgroups(table, half, variable="birads", cutoffs={table.models[0]: 0.3})
+    first = next(row for row in result.rows if (row.model, row.group) == (table.models[0], "4A"))
+    called = table.scores[:120, 0] > 0.3
+    truth = table.y_true[:120] == 1
+    counts = first.counts
+    assert (counts.tp, counts.fn) == ((called & truth).sum(), (~called & truth).sum())
+    assert (counts.tn, counts.fp) == ((~called & ~truth).sum(), (called & ~truth).sum())
+    assert counts.sensitivity == wilson(counts.tp, counts.tp + counts.fn)
+    assert all(row.counts is None for row in result.rows if row.model != table.models[0])
+
+
+def test_categories_stand_in_their_order():
+    table = made_up(6, images=200, patients=80)
+    words = np.resize(np.array(["5", "4C", "3", "4A", "10"], dtype=object), 200)
+    assert [row.group for row in subgroups(table, words, variable="birads").rows][::2] == ["3", "4A", "4C", "5", "10"]

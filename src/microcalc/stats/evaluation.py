@@ -233,6 +233,7 @@ def evaluate_scores(
                 test,
                 test.images[name].to_numpy(dtype=object),
                 variable=name,
+                cutoffs=_usual_cutoffs(table),
                 confidence=settings.confidence,
             )
             for name in asked.subgroups
@@ -240,6 +241,12 @@ def evaluate_scores(
         readers=_readers(table.auc, test.models, asked),
         readers_clustered=_readers(table.auc_clustered, test.models, asked),
     )
+
+
+def _usual_cutoffs(table: Table1) -> dict[str, float]:
+    """Table 1's cut-offs: frozen from validation, or else chosen on the test set itself."""
+    chosen = Split.VALIDATION if Split.VALIDATION in table.choices else Split.TEST
+    return {point.model: point.cutoff for point in table.points_of(chosen)}
 
 
 @dataclass(frozen=True)

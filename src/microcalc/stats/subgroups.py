@@ -6,8 +6,9 @@ their covariance is made of each patient's influence on every group's area.
 Source: the influence form of Obuchowski, Biometrics 53:567 (1997); chi-square test of contrasts.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,18 @@ from microcalc.stats.auc import clustered_delong, placements, why_no_variance
 from microcalc.stats.comparison import singular_columns
 from microcalc.stats.distributions import chi2_tail
 from microcalc.stats.inputs import BoolArray, FloatArray, checked_clusters
+from microcalc.stats.operating_point import Measure, confusion
+from microcalc.stats.proportions import Proportion, wilson
 
-__all__ = ["VARIABLES", "InteractionTest", "SubgroupAuc", "Subgroups", "subgroup_columns", "subgroups"]
+__all__ = [
+    "VARIABLES",
+    "InteractionTest",
+    "SubgroupAuc",
+    "SubgroupCounts",
+    "Subgroups",
+    "subgroup_columns",
+    "subgroups",
+]
 
 VARIABLES = ("view", "magnification", "site", "manufacturer", "morphology", "distribution", "birads", "year")
 """Facts of an image by which groups are usually formed."""
@@ -33,6 +44,25 @@ SMALLEST_CLASS = 10
 
 
 @dataclass(frozen=True)
+class SubgroupCounts:
+    """What a cut-off calls in one group; limits by Wilson. NaN where nobody chose a cut-off, or a class is empty.
+
+    Attributes:
+        cutoff: of the model, the same in all groups.
+        tp, fn, tn, fp: images.
+        sensitivity, specificity: with their limits.
+    """
+
+    cutoff: float
+    tp: int
+    fn: int
+    tn: int
+    fp: int
+    sensitivity: Proportion
+    specificity: Proportion
+
+
+@dataclass(frozen=True)
 class SubgroupAuc:
     """One model in one group; limits are patient-clustered.
 
@@ -42,6 +72,7 @@ class SubgroupAuc:
         auc, standard_error, low, high: NaN where ``reason`` says why.
         too_small: fewer than ten images of a class.
         reason: why something is NaN.
+        counts: at the model's cut-off; None without one.
     """
 
     model: str
@@ -56,6 +87,7 @@ class SubgroupAuc:
     high: float
     too_small: bool
     reason: str = ""
+    counts: SubgroupCounts | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +128,13 @@ def subgroup_columns(images: pd.DataFrame) -> tuple[str, ...]:
 
 
 def subgroups(
-    table: ScoreTable, values: ArrayLike, *, variable: str, smallest: int = SMALLEST_CLASS, confidence: float = 0.95
+    table: ScoreTable,
+    values: ArrayLike,
+    *,
+    variable: str,
+    cutoffs: Mapping[str, float] | None = None,
+    smallest: int = SMALLEST_CLASS,
+    confidence: float = 0.95,
 ) -> Subgroups:
     """Judge every model in every group of a variable.
 
@@ -104,6 +142,7 @@ def subgroups(
         table: scores of the test set.
         values: (n,) group of each image as text; empty where it is not known.
         variable: name of the variable.
+        cutoffs: of the models, for the counts.
         smallest: fewest images of each class that make a group large enough.
         confidence: level of the limits.
 
@@ -115,7 +154,11 @@ def subgroups(
         raise StatisticsError(f"{variable} needs a value for each of {table.y_true.size} images; {group.shape} came")
     names = sorted({str(value) for value in group if value != ""}, key=_natural)
     inside = {name: group == name for name in names}
-    rows = [row for name in names for row in _rows(table, name, inside[name], smallest, confidence)]
+    rows = [
+        replace(row, counts=_counts(table, row.model, inside[name], (cutoffs or {}).get(row.model), confidence))
+        for name in names
+        for row in _rows(table, name, inside[name], smallest, confidence)
+    ]
     enough = [name for name in names if not _too_small(table.y_true[inside[name]], smallest)]
     tests = [_interaction(table, j, [(name, inside[name]) for name in enough]) for j in range(len(table.models))]
     warnings = [
@@ -147,6 +190,19 @@ def _rows(table: ScoreTable, name: str, inside: BoolArray, smallest: int, confid
         )
         for j, model in enumerate(table.models)
     ]
+
+
+def _counts(
+    table: ScoreTable, model: str, inside: BoolArray, cutoff: float | None, confidence: float
+) -> SubgroupCounts | None:
+    if cutoff is None or np.isnan(cutoff):
+        return None
+    found = confusion(table.y_true[inside], table.scores[inside, table.models.index(model)], cutoff)
+    shares = (
+        wilson(*found.fraction(measure), confidence=confidence)
+        for measure in (Measure.SENSITIVITY, Measure.SPECIFICITY)
+    )
+    return SubgroupCounts(cutoff, found.tp, found.fn, found.tn, found.fp, *shares)
 
 
 def _interaction(table: ScoreTable, model: int, groups: Sequence[tuple[str, BoolArray]]) -> InteractionTest:
@@ -192,7 +248,6 @@ def _too_small(y: np.ndarray[tuple[int], np.dtype[np.int64]], smallest: int) -> 
 
 
 def _natural(name: str) -> tuple[float, str]:
-    try:
-        return float(name), name
-    except ValueError:
-        return float("inf"), name
+    """By the number that a name begins with, then by the rest: 3, 4A, 4B, 5."""
+    number = re.match(r"\d+(\.\d+)?", name)
+    return (float(number[0]), name[number.end() :]) if number else (float("inf"), name)

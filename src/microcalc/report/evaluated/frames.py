@@ -19,6 +19,7 @@ from microcalc.stats.gee import Gee, GeeTest
 from microcalc.stats.judged import OperatingPoint
 from microcalc.stats.multiplicity import holm
 from microcalc.stats.noninferiority import NonInferiority
+from microcalc.stats.subgroups import SubgroupAuc, SubgroupCounts
 from microcalc.vocabulary import Split
 
 __all__ = ["evaluation_frames"]
@@ -193,12 +194,33 @@ def _point_cells(e: Evaluation, point: OperatingPoint) -> dict[str, object]:
 
 def _subgroups(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
     rows = [
-        {"run": e.run, "variable": part.variable} | asdict(row)
+        {"run": e.run, "variable": part.variable} | _area_cells(row) | _called(row.counts)
         for e in evaluations
         for part in e.subgroups
         for row in part.rows
     ]
     return pd.DataFrame(rows)
+
+
+def _area_cells(row: SubgroupAuc) -> dict[str, object]:
+    return {name: value for name, value in asdict(row).items() if name != "counts"}
+
+
+def _called(counts: SubgroupCounts | None) -> dict[str, object]:
+    """What the cut-off calls in a group, with Wilson's limits."""
+    if counts is None:
+        return {}
+    four: dict[str, object] = {
+        "cutoff": counts.cutoff,
+        "tp": counts.tp,
+        "fn": counts.fn,
+        "tn": counts.tn,
+        "fp": counts.fp,
+    }
+    shares: dict[str, object] = {}
+    for name, share in (("sensitivity", counts.sensitivity), ("specificity", counts.specificity)):
+        shares |= {name: share.estimate, f"{name}_low": share.low, f"{name}_high": share.high}
+    return four | shares
 
 
 def _interactions(evaluations: Iterable[Evaluation]) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from microcalc.report.printed import Footnotes, PrintedTable
+from microcalc.report.printed import NOT_AVAILABLE, Footnotes, PrintedTable
 from microcalc.report.words import (
     CUTOFF_DIGITS,
     Names,
@@ -19,7 +19,7 @@ from microcalc.stats.calibration import Coefficient
 from microcalc.stats.consequences import PredictiveValue
 from microcalc.stats.evaluation import Evaluation, JudgedPoint
 from microcalc.stats.operating_point import Counts, Measure
-from microcalc.stats.subgroups import SMALLEST_CLASS, Subgroups
+from microcalc.stats.subgroups import SMALLEST_CLASS, SubgroupAuc, Subgroups
 from microcalc.vocabulary import Split
 
 __all__ = [
@@ -247,24 +247,42 @@ def subgroups_printed(e: Evaluation, part: Subgroups, names: Names) -> PrintedTa
         small = " (too small)" if row.too_small else ""
         area = notes.of(interval_text(row.auc, row.low, row.high, 3), row.reason)
         counts = (str(n) for n in (row.images, row.patients, row.malignant, row.benign))
-        rows.append((f"{row.group}{small}", *counts, names.title(row.model), area))
+        rows.append((f"{row.group}{small}", *counts, names.title(row.model), area, *_shares(row, notes)))
     for test in part.interactions:
         text = f"χ² {number_text(test.chi2, 2)} ({test.df}), p {p_text(test.p)}"
-        rows.append((_equal(test.groups, part), "", "", "", "", names.title(test.model), notes.of(text, test.reason)))
+        rows.append(
+            (_equal(test.groups, part), "", "", "", "", names.title(test.model), notes.of(text, test.reason), "", "")
+        )
     unknown = (
         f" In no group, for want of a value: {counted(part.without_value, 'image')}." if part.without_value else ""
     )
     return PrintedTable(
         title=f"Subgroups by {part.variable}",
-        columns=(part.variable, "Images", "Patients", "Malignant", "Benign", "Model", "AUC (by patients)"),
+        columns=(
+            *(part.variable, "Images", "Patients", "Malignant", "Benign", "Model", "AUC (by patients)"),
+            *("Sensitivity", "Specificity"),
+        ),
         rows=tuple(rows),
         notes=(
             f"{_who(e)}{unknown}",
+            f"Sensitivity and specificity at the cut-offs of Table 1 (Youden, {_chosen_on(e)}), with Wilson's limits.",
             f"A group with fewer than {SMALLEST_CLASS} images of a class is too small and takes no part in the test.",
             *(f"{warning}." for warning in part.warnings),
             *notes.sentences(),
         ),
     )
+
+
+def _shares(row: SubgroupAuc, notes: Footnotes) -> tuple[str, ...]:
+    """Sensitivity and specificity of a group: counts, percent and limits."""
+    if row.counts is None:
+        return (notes.of(NOT_AVAILABLE, "no cut-off"),) * 2
+    both = (row.counts.sensitivity, row.counts.specificity)
+    return tuple(notes.of(f"{share.successes}/{share.n}, {percent_text(share)}", share.reason) for share in both)
+
+
+def _chosen_on(e: Evaluation) -> str:
+    return _WHERE[Split.VALIDATION if Split.VALIDATION in e.table.choices else Split.TEST]
 
 
 def _equal(tested: Sequence[str], part: Subgroups) -> str:
