@@ -76,7 +76,7 @@ def test_send_stores_files(pacs_file: Path, pacs_server: Orthanc, tmp_path: Path
 def test_sending_what_is_no_dicom_fails_before_anything_is_sent(tmp_path: Path, pacs_file: Path):
     path = tmp_path / "letter.txt"
     path.write_text("Dear colleague")
-    with pytest.raises(InputError, match=r"letter\.txt: must be a DICOM file"):
+    with pytest.raises(InputError, match=r"letter\.txt: must be a DICOM file, 128 bytes and then DICM"):
         run("send", path, "--pacs", pacs_file)
 
 

@@ -105,6 +105,8 @@ def _object(path: Path) -> "Dataset":
         with library.quiet():
             read: Dataset = pydicom.dcmread(path)
             _ = read.SOPInstanceUID, read.SOPClassUID, read.file_meta.TransferSyntaxUID
+    except pydicom.errors.InvalidDicomError as error:
+        raise InputError(f"{path}: must be a DICOM file, 128 bytes and then DICM; this one begins otherwise") from error
     except library.CONTENT_ERRORS as error:
         raise InputError(f"{path}: must be a DICOM file with its identity; {type(error).__name__}: {error}") from error
     return read

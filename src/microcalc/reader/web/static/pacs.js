@@ -4,7 +4,7 @@
 import { api } from "./api.js";
 import { announce, dialog, h } from "./dom.js";
 
-const COLUMNS = ["Patient", "Name", "Date", "Description", "Images", ""];
+const COLUMNS = ["Patient", "Name", "Date", "Description", "Objects", ""];
 
 /** @param {() => void} fetched told when an exam has come */
 export function pacsDialog(fetched) {
