@@ -4,13 +4,17 @@ import dataclasses
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from microcalc.predictions import ScoreTable
 from microcalc.protocol import EvaluationSettings
-from microcalc.report.evaluated.sections import printed_tables
+from microcalc.report.evaluated.figures import decision_figure, precision_recall_figure, reliability_figure
+from microcalc.report.evaluated.sections import evaluation_sections, printed_tables
 from microcalc.report.evaluated.write import run_content, write_evaluation_tables
 from microcalc.report.overview import cross_table
 from microcalc.report.printed import PrintedTable
+from microcalc.report.style import COLUMN_MM, PNG_DPI
 from microcalc.report.tables import intervals_printed
 from microcalc.report.words import Names
 from microcalc.stats import confusion
@@ -165,3 +169,44 @@ def test_limits_beside_table_1_name_the_method_of_the_area(reference):
     table = intervals_printed(reference.table)
     assert {row[1] for row in table.rows} == {"", "DeLong; Wilson", "patients"}
     assert "AUC by DeLong" in notes(table)
+
+
+# ---- figures ---------------------------------------------------------------------------------------------------------
+
+
+def sides(figure: Figure, text: Text) -> tuple[float, float]:
+    """Left and right side of a text, millimetres from the left edge of the figure."""
+    figure.set_dpi(PNG_DPI)
+    box = text.get_window_extent(figure.canvas.get_renderer())
+    return box.x0 / figure.dpi * 25.4, box.x1 / figure.dpi * 25.4
+
+
+@pytest.fixture(scope="module")
+def long_names() -> Names:
+    return Names({name: f"Radiologist number {name} of the second reading session" for name in ("m0", "m1")})
+
+
+@pytest.mark.parametrize("draw", [reliability_figure, decision_figure])
+def test_titles_of_panels_neither_meet_nor_leave_the_figure(both_sets, long_names, draw):
+    figure = draw(both_sets, long_names)
+    first, second = (sides(figure, axes._left_title) for axes in figure.axes[:2])
+    assert first[1] < second[0]
+    assert second[1] < COLUMN_MM - 2
+
+
+def test_the_legend_of_precision_and_recall_keeps_its_intervals(both_sets, long_names):
+    figure = precision_recall_figure(both_sets, long_names)
+    figure.canvas.draw()
+    texts = figure.legends[0].get_texts()
+    assert [" to " in text.get_text() for text in texts] == [True, True, False]
+    assert max(sides(figure, text)[1] for text in texts) < COLUMN_MM - 2
+
+
+def test_reliability_says_whose_slope_is_printed(reference, both_sets):
+    said = [text.get_text() for text in reliability_figure(both_sets, Names()).axes[0].texts]
+    assert said[0].startswith("before:\nslope")
+    alone = [text.get_text() for text in reliability_figure(reference, Names()).axes[0].texts]
+    assert alone[0].startswith("slope")
+    captions = [f.caption for s in evaluation_sections(both_sets) for f in s.figures if "Reliability" in f.title]
+    assert "before recalibration" in captions[0]
+    assert "at most 10 bins" in captions[0]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from microcalc.report import draw_figures, model_results, save_figures
@@ -24,7 +25,17 @@ from microcalc.report.figures import (
     undefined_words,
 )
 from microcalc.report.score_figures import draw_scores, scores_figure
-from microcalc.report.style import COLUMN_MM, drawing, pdf_bytes, png_bytes, series_styles, svg_bytes
+from microcalc.report.style import (
+    COLUMN_MM,
+    PNG_DPI,
+    drawing,
+    fitted,
+    pdf_bytes,
+    png_bytes,
+    series_styles,
+    svg_bytes,
+    width_mm,
+)
 from microcalc.report.training_curves import learning_curves_figure, rate_words
 from microcalc.stats import table1
 from report_samples import content, history, run, scores
@@ -43,7 +54,7 @@ def ink(figure: Figure) -> float:
     return float((pixels(figure) < 200).mean())
 
 
-def width_mm(figure: Figure) -> float:
+def figure_width(figure: Figure) -> float:
     return float(figure.get_size_inches()[0]) * 25.4
 
 
@@ -55,7 +66,7 @@ def test_every_figure_has_ink_and_is_one_column_wide() -> None:
     assert len(drawn) == 1 + 2 * 5
     for figure in drawn:
         assert ink(figure.figure) > 0.005, figure.name
-        assert width_mm(figure.figure) == pytest.approx(COLUMN_MM)
+        assert figure_width(figure.figure) == pytest.approx(COLUMN_MM)
 
 
 def test_no_line_runs_into_the_edge() -> None:
@@ -169,6 +180,53 @@ def test_histograms_are_shares_of_each_class() -> None:
     axes = scores_figure(results("xception"), test).axes[0]
     for patch in axes.patches:
         assert patch.get_data().values.sum() == pytest.approx(1)
+
+
+# ---- long names ------------------------------------------------------------------------------------------------------
+
+LONG = [f"Radiologist number {i} of the second reading session" for i in (0, 1)]
+LATE = [f"A network whose name tells its fold at the very end, fold {i}" for i in (0, 1)]
+
+
+def sides(figure: Figure, text: Text) -> tuple[float, float]:
+    """Left and right side of a text, millimetres from the left edge of the figure."""
+    figure.set_dpi(PNG_DPI)
+    box = text.get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
+    return box.x0 / figure.dpi * 25.4, box.x1 / figure.dpi * 25.4
+
+
+@pytest.mark.parametrize("names", [LONG, LATE])
+def test_long_names_stop_before_the_area(names: list[str]) -> None:
+    long = [dataclasses.replace(r, title=t) for r, t in zip(results("a", "b"), names, strict=True)]
+    for figure in (roc_figure(long), roc_band_figure(long[0])):
+        texts = [text for axes in figure.axes for text in axes.texts]
+        called = [text for text in texts if "…" in text.get_text()]
+        assert called
+        areas = min(sides(figure, text)[0] for text in texts if " to " in text.get_text())
+        assert all(sides(figure, text)[1] < areas for text in called)
+
+
+@pytest.mark.parametrize("names", [LONG, LATE])
+def test_long_titles_of_panels_neither_meet_nor_leave_the_figure(names: list[str]) -> None:
+    long = [dataclasses.replace(r, title=t) for r, t in zip(results("a", "b"), names, strict=True)]
+    for figure in (roc_bands_figure(long), scores_figure(long, scores("a", "b"))):
+        first, second = (sides(figure, axes._left_title) for axes in figure.axes[:2])
+        assert first[1] < second[0]
+        assert second[1] < COLUMN_MM
+
+
+def test_names_that_differ_late_lose_their_beginning_and_stay_apart() -> None:
+    assert fitted(["short", "b"], 31.0) == ["short", "b"]
+    assert [text[:13] for text in fitted(LONG, 45.0)] == ["Radiologist n", "Radiologist n"]
+    assert [text[:9] for text in fitted(["short", *LONG], 27.0)] == ["short", "…number 0", "…number 1"]
+    assert [text[-6:] for text in fitted(LATE, 31.0)] == ["fold 0", "fold 1"]
+    assert all(width_mm(text) <= 31.0 for text in (*fitted(LONG, 31.0), *fitted(LATE, 31.0)))
+    assert fitted(["x" * 60, "x" * 60 + "y"], 31.0)[0].endswith("x…")
+
+
+def test_the_caption_says_what_kind_of_curve_it_is() -> None:
+    captions = [figure.caption for figure in draw_figures(content()).drawn() if figure.title.startswith("Figure 1")]
+    assert all("not smoothed" in caption for caption in captions if "same for every model" not in caption)
 
 
 # ---- undefined ---------------------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ def _run_figures(run: RunContent, name: str, sheet_mark: str) -> RunFigures:
 def _roc(run: RunContent, name: str) -> ReportFigure:
     count = len(run.models)
     curves = "ROC curve of the model" if count == 1 else f"ROC curves of {count} models"
-    caption = f"{_capital(run.title)}: {curves} on the test set."
+    caption = f"{_capital(run.title)}: {curves} on the test set. {_EMPIRICAL}"
     if any(not p.reason for m in run.models for p in m.points):
         caption += " Markers: operating points, filled where the cut-off was frozen before the test set was seen."
     areas = "; ".join(f"{m.name} {auc_words(m)}" for m in run.models)
@@ -159,11 +159,15 @@ def _roc(run: RunContent, name: str) -> ReportFigure:
     )
 
 
+_EMPIRICAL = "Empirical steps, not smoothed; slanting only where scores are tied."
+"""What kind of ROC curve is drawn."""
+
+
 def _band(run: RunContent, name: str) -> ReportFigure | None:
     result = main_model([m for m in run.models if m.band is not None] or run.models, run.main_model)
     if result.band is None:
         return None
-    caption = f"{_capital(run.title)}: ROC curve of {result.name} with its {band_words(result.band)}."
+    caption = f"{_capital(run.title)}: ROC curve of {result.name} with its {band_words(result.band)}. {_EMPIRICAL}"
     alt = f"ROC curve of {result.name} on the test set with its {band_words(result.band)}. AUC {auc_words(result)}."
     return ReportFigure(f"figure1b_band_{name}", "Figure 1b.", caption, alt, roc_band_figure(result))
 

@@ -20,13 +20,15 @@ from microcalc.report.style import (
     COLUMN_MM,
     INK,
     MUTED,
+    TITLE_MM,
     SeriesStyle,
     axes_mm,
     drawing,
+    fitted,
     new_figure,
     series_styles,
-    shortened,
     small_multiples,
+    width_mm,
 )
 from microcalc.stats import OperatingPoint, RocBand
 
@@ -46,7 +48,7 @@ PAPERS_BAND_MODEL = "inception_resnet_v2"
 """Figure 1b of the paper shows the band of this network."""
 
 _LEFT, _BOTTOM, _SIDE = 11.0, 9.5, 70.0  # of a square ROC plot in one column, mm
-_LEGEND_ROW, _KEY = 3.7, 9.0  # mm: height of a row of the legend, length of its line
+_LEGEND_ROW, _KEY, _GAP = 3.7, 9.0, 2.0  # mm: height of a row of the legend, length of its line, space beside a name
 _TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 _MAX_VERTICES = 2_000
 
@@ -112,7 +114,8 @@ def roc_figure(models: Sequence[ModelResult]) -> Figure:
     """Figure 1a of the paper: the ROC curves of all models, operating points marked, AUC and interval in the legend."""
     styles = series_styles([m.model for m in models])
     rows = [_Row(None, "", _auc_heading(models))]
-    rows += [_Row(styles[m.model], shortened(m.name, 26), auc_words(m)) for m in models]
+    names = fitted([m.name for m in models], _name_room(models))
+    rows += [_Row(styles[m.model], name, auc_words(m)) for name, m in zip(names, models, strict=True)]
     figure, axes = _square(rows + _marker_rows(models))
     for result in models:
         draw_roc(axes, result, styles[result.model])
@@ -123,7 +126,8 @@ def roc_figure(models: Sequence[ModelResult]) -> Figure:
 def roc_band_figure(result: ModelResult) -> Figure:
     """Figure 1b of the paper: one ROC curve large, with its bootstrap band."""
     look = SeriesStyle("#0072b2", "-", "o", 1.4)
-    rows = [_Row(None, "", _auc_heading([result])), _Row(look, shortened(result.name, 26), auc_words(result))]
+    name = fitted([result.name], _name_room([result]))[0]
+    rows = [_Row(None, "", _auc_heading([result])), _Row(look, name, auc_words(result))]
     if result.band is not None:
         rows.append(_Row(look, band_words(result.band), band=True))
     figure, axes = _square(rows + _marker_rows([result]))
@@ -138,13 +142,14 @@ def roc_bands_figure(models: Sequence[ModelResult]) -> Figure:
     """The band of every model as small multiples, two in a row."""
     figure, grid = small_multiples(len(models), height=33.0)
     styles = series_styles([m.model for m in models])
-    for axes, result in zip(grid, models, strict=True):
+    titles = fitted([m.name for m in models], TITLE_MM, bold=True)
+    for axes, result, title in zip(grid, models, titles, strict=True):
         look = styles[result.model]
         _frame(axes, small=True)
         if result.band is not None:
             draw_band(axes, result.band, look)
         draw_roc(axes, result, SeriesStyle(look.colour, "-", look.marker, 1.0))
-        axes.set_title(shortened(result.name, 21))
+        axes.set_title(title)
         words = f"AUC {result.auc:.3f}" if math.isfinite(result.auc) else "AUC undefined"
         if math.isfinite(result.low) and math.isfinite(result.high):
             words += f"\n{result.low:.3f} to {result.high:.3f}"
@@ -193,6 +198,11 @@ def _auc_heading(models: Sequence[ModelResult]) -> str:
     return f"AUC ({models[0].confidence:.0%} interval)"
 
 
+def _name_room(models: Sequence[ModelResult]) -> float:
+    """Millimetres that a name has in the legend beside the widest area."""
+    return _SIDE - _KEY - 2 * _GAP - max(width_mm(auc_words(m)) for m in models)
+
+
 def _marker_rows(models: Sequence[ModelResult]) -> list[_Row]:
     chosen = {p.optimistic: p for m in models for p in m.points if not p.reason}
     rows = []
@@ -228,7 +238,7 @@ def _draw_row(axes: Axes, row: _Row, y: float) -> None:
         axes.plot([0, _KEY], [y, y], color=look.colour, linestyle=look.dashes, linewidth=look.width)
     if not row.band:
         _marker(axes, (middle, y), look, hollow=bool(row.hollow))
-    axes.text(_KEY + 2.0, y, row.name, va="center_baseline")
+    axes.text(_KEY + _GAP, y, row.name, va="center_baseline")
     axes.text(_SIDE, y, row.number, ha="right", va="center_baseline")
 
 

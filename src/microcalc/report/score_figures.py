@@ -20,9 +20,10 @@ from microcalc.report.style import (
     BENIGN_COLOUR,
     INK,
     MALIGNANT_COLOUR,
+    TITLE_MM,
     drawing,
+    fitted,
     keys_below,
-    shortened,
     small_multiples,
 )
 from microcalc.stats import OperatingPoint
@@ -79,10 +80,11 @@ def scores_figure(models: Sequence[ModelResult], scores: ScoreTable) -> Figure:
     """The score distributions of all models as small multiples, two in a row."""
     shown = [m for m in models if m.model in scores.models]
     figure, grid = small_multiples(len(shown), height=24.0, foot=6.5)
-    for axes, result in zip(grid, shown, strict=True):
+    titles = fitted([m.name for m in shown], TITLE_MM, bold=True)
+    for axes, result, title in zip(grid, shown, titles, strict=True):
         score = scores.scores[:, scores.models.index(result.model)]
         draw_scores(axes, scores.y_true, score, result.points, result.scale)
-        axes.set_title(shortened(result.name, 21))
+        axes.set_title(title)
     handles = [
         Line2D([], [], color=BENIGN_COLOUR, linewidth=5, alpha=0.7, label="benign"),
         Line2D([], [], color=MALIGNANT_COLOUR, linewidth=1.1, label="malignant"),

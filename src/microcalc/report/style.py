@@ -7,6 +7,7 @@ random ids, the type that comes with matplotlib. What is drawn lives in the modu
 
 import functools
 import io
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,9 +32,11 @@ __all__ = [
     "INK",
     "MALIGNANT_COLOUR",
     "MUTED",
+    "TITLE_MM",
     "SeriesStyle",
     "axes_mm",
     "drawing",
+    "fitted",
     "font",
     "keys_below",
     "mark",
@@ -44,10 +47,14 @@ __all__ = [
     "shortened",
     "small_multiples",
     "svg_bytes",
+    "width_mm",
 ]
 
 COLUMN_MM = 84.0
 """Width of one journal column, millimetres."""
+
+TITLE_MM = 31.0
+"""What a title over one of two panels beside each other may take, millimetres."""
 
 PNG_DPI = 300
 """Resolution of saved PNG files, pixels per inch; who needs more takes the PDF, which has none."""
@@ -58,7 +65,8 @@ GRID = "#d9d9d9"
 BENIGN_COLOUR = "#56b4e9"
 MALIGNANT_COLOUR = "#a63c00"
 
-_MM_PER_INCH = 25.4
+_MM_PER_INCH, _POINTS_PER_INCH = 25.4, 72.0
+_RULER = 64.0  # pixels: size of the type in which widths are measured
 _BASE_POINTS = 7.0
 
 _RC = {
@@ -125,6 +133,34 @@ class SeriesStyle:
 def shortened(text: str, letters: int) -> str:
     """At most so many letters, for places where a figure has no room; the tables beside it have the whole."""
     return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
+
+
+def width_mm(text: str, *, points: float = _BASE_POINTS, bold: bool = False) -> float:
+    """How wide a line of text is in a figure, millimetres."""
+    return font(_RULER, bold=bold).getlength(text) / _RULER * points / _POINTS_PER_INCH * _MM_PER_INCH
+
+
+def fitted(names: Sequence[str], room: float, *, bold: bool = False) -> list[str]:
+    """Names that fit into ``room`` millimetres: long ones lose their end, then what they begin with alike."""
+    words = {name: re.findall(r"[^\s_/-]*[\s_/-]*", name)[:-1] for name in names}
+    for dropped in range(max(map(len, words.values()), default=0)):
+        cut = [_cut(name, words[name][dropped:], room, bold) for name in names]
+        if len(set(cut)) == len(words):
+            return cut
+    return [_cut(name, words[name], room, bold) for name in names]
+
+
+def _cut(name: str, words: Sequence[str], room: float, bold: bool) -> str:
+    """The words of a name, dots for what is left out before or after; the whole name where it fits."""
+    if width_mm(name, bold=bold) <= room:
+        return name
+    rest = "".join(words)
+    text = start = rest if rest == name else f"…{rest}"
+    for letters in range(len(start) - 1, 0, -1):
+        if width_mm(text, bold=bold) <= room:
+            break
+        text = start[:letters].rstrip() + "…"
+    return text
 
 
 def series_styles(models: Sequence[str]) -> dict[str, SeriesStyle]:

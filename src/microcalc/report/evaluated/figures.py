@@ -10,16 +10,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from microcalc.report.style import COLUMN_MM, INK, MUTED, SeriesStyle, axes_mm, drawing, new_figure, series_styles
+from microcalc.report.style import (
+    COLUMN_MM,
+    INK,
+    MUTED,
+    TITLE_MM,
+    SeriesStyle,
+    axes_mm,
+    drawing,
+    fitted,
+    new_figure,
+    series_styles,
+    width_mm,
+)
 from microcalc.report.words import Names
 from microcalc.stats.calibration import Calibration
 from microcalc.stats.decision_curve import DecisionCurve
 from microcalc.stats.evaluation import Evaluation
 from microcalc.stats.recalibration import RecalibrationMethod
+from microcalc.stats.roc import PrecisionRecall
 
 __all__ = ["decision_figure", "precision_recall_figure", "reliability_figure"]
 
-_LEGEND_ROW = 3.2  # mm
+_LEGEND_ROW, _LEGEND_WORDS = 3.2, 69.0  # mm: height of a row, room for its words
 _PANEL = 31.0  # mm, height of a small multiple
 
 
@@ -31,7 +44,10 @@ def precision_recall_figure(e: Evaluation, names: Names) -> Figure:
     figure = new_figure(COLUMN_MM, foot + 63.0)
     axes = axes_mm(figure, 11.0, foot, 70.0, 60.0)
     styles, handles = series_styles(e.table.models), []
-    for model in shown:
+    numbers = [_average_words(e.precision[model]) for model in shown]
+    room = _LEGEND_WORDS - max(map(width_mm, numbers), default=0.0)
+    called = fitted([names.title(model) for model in shown], room)
+    for model, name, number in zip(shown, called, numbers, strict=True):
         curve, look = e.precision[model], styles[model]
         axes.step(
             [0, *curve.recall],
@@ -41,10 +57,7 @@ def precision_recall_figure(e: Evaluation, names: Names) -> Figure:
             linestyle=look.dashes,
             linewidth=look.width,
         )
-        words = f"{names.title(model)}: {curve.average_precision:.3f}"
-        if math.isfinite(curve.low):
-            words += f" ({curve.low:.3f} to {curve.high:.3f})"
-        handles.append(_line(look, words))
+        handles.append(_line(look, f"{name}{number}"))
     prevalence = e.table.test.malignant / e.table.test.images
     axes.axhline(prevalence, color=MUTED, linewidth=0.5, linestyle=(0, (1, 2)))
     handles.append(Line2D([], [], color=MUTED, linewidth=0.5, linestyle=(0, (1, 2)), label=f"chance, {prevalence:.3f}"))
@@ -55,21 +68,28 @@ def precision_recall_figure(e: Evaluation, names: Names) -> Figure:
     return figure
 
 
+def _average_words(curve: PrecisionRecall) -> str:
+    words = f": {curve.average_precision:.3f}"
+    return words + (f" ({curve.low:.3f} to {curve.high:.3f})" if math.isfinite(curve.low) else "")
+
+
 @drawing()
 def reliability_figure(e: Evaluation, names: Names) -> Figure:
     """Reliability curves as small multiples: filled as the scores came, hollow after Platt's recalibration."""
     before = {row.model: row.result for row in e.calibration if row.learnt is None and not row.result.reason}
     after = {row.model: row.result for row in e.calibration if row.method == RecalibrationMethod.PLATT}
     figure, grid = _multiples(len(before), "Mean probability", "Share malignant")
-    for axes, (model, result) in zip(grid, before.items(), strict=True):
+    titles = fitted([names.title(model) for model in before], TITLE_MM - 1, bold=True)
+    for axes, title, (model, result) in zip(grid, titles, before.items(), strict=True):
         _unit(axes, small=True)
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.5, linestyle=(0, (1, 2)))
         _draw_bins(axes, result, filled=True)
         if model in after:
             _draw_bins(axes, after[model], filled=False)
-        axes.set_title(names.title(model))
+        axes.set_title(title)
         if math.isfinite(result.slope.estimate):
-            words = f"slope {result.slope.estimate:.2f}\nintercept {result.intercept.estimate:.2f}"
+            words = "before:\n" if model in after else ""
+            words += f"slope {result.slope.estimate:.2f}\nintercept {result.intercept.estimate:.2f}"
             axes.text(0.97, 0.05, words, ha="right", va="bottom", fontsize=6, linespacing=1.3)
     handles = [_marker("as the scores came", filled=True)]
     handles += [_marker("after Platt, learnt on validation", filled=False)] if after else []
@@ -104,9 +124,10 @@ def decision_figure(e: Evaluation, names: Names) -> Figure:
     shown = {model: curve for model, curve in e.decision.items() if not curve.reason}
     figure, grid = _multiples(len(shown), "Threshold probability", "Net benefit")
     top = 1.15 * max(e.table.test.malignant / e.table.test.images, 0.05)
-    for axes, (model, curve) in zip(grid, shown.items(), strict=True):
+    titles = fitted([names.title(model) for model in shown], TITLE_MM - 1, bold=True)
+    for axes, title, curve in zip(grid, titles, shown.values(), strict=True):
         _draw_decision(axes, curve, top)
-        axes.set_title(names.title(model))
+        axes.set_title(title)
     handles = [
         Line2D([], [], color="#0072b2", linewidth=1.2, label="model, band by patients"),
         Line2D([], [], color=INK, linewidth=0.8, linestyle=(0, (3, 1)), label="biopsy all"),

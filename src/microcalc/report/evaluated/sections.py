@@ -102,7 +102,9 @@ def evaluation_sections(e: Evaluation, names: Names | None = None, *, stem: str 
             "Calibration",
             (_CALIBRATION,),
             tables["calibration"],
-            figures=(drawn("reliability", "Reliability curves.", _bins(e), reliability_figure),) if calibrated else (),
+            figures=(drawn("reliability", "Reliability curves.", _reliability(e), reliability_figure),)
+            if calibrated
+            else (),
         ),
         Section(
             "Decision curves",
@@ -139,9 +141,12 @@ _SUBGROUPS = (
 )
 
 
-def _bins(e: Evaluation) -> str:
+def _reliability(e: Evaluation) -> str:
     bins = e.plan.bins
-    return (
-        f"Share of malignant images against mean probability, {bins.count} bins of {bins.binning}; Wilson's limits,"
-        " images as independent."
+    words = (
+        f"Share of malignant images against mean probability, at most {bins.count} bins of {bins.binning}; Wilson's"
+        " limits, images as independent."
     )
+    if any(row.learnt is not None for row in e.calibration):
+        words += " Slope and intercept are those of the scores as they came, before recalibration."
+    return words
