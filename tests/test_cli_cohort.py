@@ -120,7 +120,7 @@ def test_names_of_files_may_hold_any_byte(source: Path, tmp_path: Path) -> None:
 def test_fitted_images_are_counted(source: Path, tmp_path: Path) -> None:
     (source / "benign/P0_0.png").write_bytes(encode_sample(0, side=400))
     out = run("from-folders", source, "--out", tmp_path / "c", "--fit")
-    assert "1 images were mirrored at their edges to reach 512 x 512 (column padded)" in out.output
+    assert "1 image was mirrored at the edges to reach 512 x 512 (column padded)" in out.output
 
 
 def test_from_table_makes_a_cohort(source: Path, tmp_path: Path) -> None:

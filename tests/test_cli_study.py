@@ -70,6 +70,20 @@ def test_a_plan_times_the_networks_and_does_nothing_else(cohort: Path, protocol:
     assert not (tmp_path / "s").exists()
 
 
+def test_a_plan_says_that_the_study_would_stop_for_want_of_weights(
+    cohort: Path, protocol: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MICROCALC_WEIGHTS", str(tmp_path / "none here"))
+    words = ("study", cohort, "--out", tmp_path / "s", "--protocol", protocol, "--plan")
+    lacking, scratch = run(*words, "--weights", "imagenet"), run(*words)
+    assert (lacking.exit_code, scratch.exit_code) == (0, 0)
+    warning = next(line for line in lacking.output.splitlines() if "would stop at once" in line)
+    assert warning.startswith(f"warning: this study would stop at once: {tmp_path / 'none here'} must hold")
+    assert "DenseNet-201; it has none. On a connected machine: `microcalc weights fetch" in warning
+    assert "would stop" not in scratch.output
+    assert "1 network to train" in scratch.output
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [

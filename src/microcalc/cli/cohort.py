@@ -13,7 +13,7 @@ import pandas as pd
 import typer
 
 from microcalc import RESEARCH_USE
-from microcalc.cli.console import files_made, printable
+from microcalc.cli.console import counted, files_made, printable
 from microcalc.cli.meter import meter
 from microcalc.cohort.audit import Audit, Severity, check_cohort
 from microcalc.cohort.disclosure import privacy_checks
@@ -138,7 +138,8 @@ def _tell(cohort: Cohort, key: Path | None) -> None:
     table = cohort.table
     malignant = int(table["label"].sum())
     patients = table["patient_id"].nunique()
-    typer.echo(f"{len(table)} images: {len(table) - malignant} benign, {malignant} malignant; {patients} patients")
+    classes = f"{len(table) - malignant} benign, {malignant} malignant"
+    typer.echo(f"{counted(len(table), 'image')}: {classes}; {counted(patients, 'patient')}")
     entry = cohort.record["verdicts"]
     verdicts = entry if isinstance(entry, list) else []
     for verdict in verdicts:
@@ -151,7 +152,8 @@ def _tell(cohort: Cohort, key: Path | None) -> None:
         typer.echo(f"  {printable(verdict['source'])}: {_lines(verdict['message'])}")
     padded = int((table["padded"] == "true").sum())
     if padded:
-        typer.echo(f"{padded} images were mirrored at their edges to reach 512 x 512 (column padded)")
+        were = "was" if padded == 1 else "were"
+        typer.echo(f"{counted(padded, 'image')} {were} mirrored at the edges to reach 512 x 512 (column padded)")
     typer.echo(f"\n{RESEARCH_USE}\nmade:")
     files_made(cohort.folder / "cohort.csv", cohort.folder / "cohort.json", cohort.folder / "rois")
     if key is None:
@@ -163,7 +165,7 @@ def _tell(cohort: Cohort, key: Path | None) -> None:
 
 
 def _show(audit: Audit) -> None:
-    typer.echo(f"{audit.images} images of {audit.patients} patients")
+    typer.echo(f"{counted(audit.images, 'image')} of {counted(audit.patients, 'patient')}")
     for title, counts in (("set", audit.by_split), ("class", audit.by_class), ("view", audit.by_view)):
         if len(counts):
             typer.echo("\n" + _aligned(title, counts))

@@ -7,7 +7,7 @@ import typer
 
 from microcalc.errors import MissingDependencyError
 
-__all__ = ["errors_to", "files_made", "needs_training_packages", "printable"]
+__all__ = ["counted", "errors_to", "files_made", "needs_training_packages", "printable"]
 
 _TRAINING = ("torch", "timm", "lightning_fabric", "safetensors")
 
@@ -23,6 +23,11 @@ def needs_training_packages() -> None:
         raise MissingDependencyError(
             f"training needs the packages {', '.join(missing)}, which are not installed: pip install 'microcalc[train]'"
         )
+
+
+def counted(count: int, noun: str) -> str:
+    """For instance ``1 patient``, ``2 patients``; as the report has it, whose import would be heavy here."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def errors_to(stream: TextIO, message: str) -> None:

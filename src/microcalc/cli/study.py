@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from microcalc import RESEARCH_USE
-from microcalc.cli.console import files_made, needs_training_packages
+from microcalc.cli.console import counted, files_made, needs_training_packages
 from microcalc.cli.progress import StudyProgress, duration
 from microcalc.errors import ProtocolError
 from microcalc.intake.phantom import PhantomSettings, write_phantom_cohort
@@ -70,6 +70,7 @@ def study(
     planned = make_plan(cohort, out, asked, options, only_look=plan)
     _announce(planned, out)
     if plan:
+        _warn_of_weights(planned)
         _print_estimate(planned)
     else:
         _carry_out(planned, out)
@@ -139,11 +140,20 @@ def _announce(plan: "Plan", out: Path) -> None:
     sets = ", ".join(f"{counts[s]} {s}" for s in Split)
     start = "ImageNet weights" if plan.protocol.weights == "imagenet" else "random weights (from scratch)"
     typer.echo(f"study of {plan.cohort.folder} into {out}: {sets} images (split by {plan.split.by})")
-    typer.echo(f"{len(plan.jobs)} networks to train from {start}, protocol {plan.protocol.name}")
+    typer.echo(f"{counted(len(plan.jobs), 'network')} to train from {start}, protocol {plan.protocol.name}")
     if plan.cohort.synthetic:
         typer.echo("the cohort is SYNTHETIC: results say nothing about patients")
     for warning in plan.warnings:
         typer.echo(f"warning: {warning}")
+
+
+def _warn_of_weights(plan: "Plan") -> None:
+    """A plan can be timed without the ImageNet weights, but must say that the study will stop for want of them."""
+    from microcalc.study import weights_problem  # torch comes with it
+
+    problem = weights_problem(plan)
+    if problem:
+        typer.echo(f"warning: this study would stop at once: {problem}")
 
 
 def _print_estimate(plan: "Plan") -> None:
