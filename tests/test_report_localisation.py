@@ -1,5 +1,7 @@
 """The table of heatmaps against lesions: how fine they are, and what is undefined and why."""
 
+import math
+
 from microcalc.report import LocalisationRow
 from microcalc.report.overview import localisation_table
 
@@ -24,6 +26,17 @@ def test_one_cell_has_no_hits_but_a_reason() -> None:
     assert fine[hit].startswith("8/12")
     assert single[hit] == "n/a"
     assert "Inception-ResNet-v2: a grid of 1 × 1 cannot point." in localisation_table([FINE, SINGLE]).notes
+
+
+def test_empty_heatmaps_are_counted_and_told() -> None:
+    none_left = LocalisationRow("xception", 5, math.nan, math.nan, 0, empty=5, reason="all benign heatmaps are empty")
+    fine, empty = cells(FINE, none_left)
+    assert (fine["Empty heatmaps"], empty["Empty heatmaps"]) == ("0", "5")
+    assert empty["Share of the heatmap inside the lesion"] == "n/a"
+    notes = localisation_table([FINE, none_left]).notes
+    assert "Xception: all benign heatmaps are empty." in notes
+    assert "mean over the images whose heatmap is not empty" in notes[0]
+    assert "an empty heatmap is a miss" in notes[0]
 
 
 def test_an_unknown_grid_has_no_column() -> None:

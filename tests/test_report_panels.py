@@ -150,7 +150,16 @@ def test_words_tell_class_call_and_place() -> None:
     assert heatmap_words(one).startswith("It is strongest in the upper right; ")
     assert heatmap_words(dataclasses.replace(one, mask=None)) == "It is strongest in the upper right."
     dark = dataclasses.replace(one, heatmap=np.zeros_like(one.heatmap))
-    assert heatmap_words(dark) == "It is strongest in the upper left."
+    assert heatmap_words(dark) == "It is 0 everywhere and shows no place."
+    assert caption_words(dark).endswith("; heatmap for malignant, empty (0 everywhere).")
+
+
+def test_a_sheet_says_below_the_picture_that_a_heatmap_is_empty() -> None:
+    lit = example(Outcome.TP, side=384, mask=False)
+    dark = dataclasses.replace(lit, heatmap=np.zeros_like(lit.heatmap))
+    below = slice(48 + 384, 48 + 384 + 36)  # title, picture, a line of text
+    first, second = (np.asarray(compose_sheet(HeatmapPanel("x", (e,))).image)[below] for e in (lit, dark))
+    assert (first != second).any()
 
 
 def test_words_tell_the_grid_and_that_one_cell_shows_no_place() -> None:

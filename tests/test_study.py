@@ -134,6 +134,21 @@ def test_chance_of_the_heatmaps_is_reckoned_in_the_square_that_the_network_sees(
         assert row.share_inside == pytest.approx(row.share_expected)
 
 
+def test_empty_heatmaps_are_counted_misses_and_have_no_share(cohort: Path, tmp_path: Path):
+    planned = plan(cohort, tmp_path, protocol(networks=["densenet201"]))
+    job = planned.jobs[0]
+    rows = job.images.test
+    maps = np.zeros((len(rows), 2, 3, 3), np.float32)
+    first = int(np.flatnonzero(job.images.labels[rows] == 1)[0])
+    maps[first, 1, 1, 1] = 1.0  # strongest in the middle, on the lesion
+    plant_scores(job.folder, maps, rows)
+    malignant, benign = localisation(planned, job)
+    assert (malignant.hits, malignant.empty) == (1, malignant.images - 1)
+    assert malignant.share_inside > malignant.share_expected > 0
+    assert (benign.hits, benign.empty, benign.reason) == (0, benign.images, "all benign heatmaps are empty")
+    assert np.isnan([benign.share_inside, benign.share_expected]).all()
+
+
 def test_a_heatmap_of_one_cell_cannot_point(cohort: Path, tmp_path: Path):
     planned = plan(cohort, tmp_path, protocol(networks=["densenet201", "resnet101"]))
     one, four = planned.jobs

@@ -150,6 +150,11 @@ class HeatmapExample:
     mask: NDArray[np.bool_] | None = None
     grid: Grid | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the heatmap is 0 everywhere: nothing in the features speaks for the class, and no place is shown."""
+        return not bool(self.heatmap.any())
+
 
 @dataclass(frozen=True)
 class HeatmapPanel:
@@ -182,12 +187,15 @@ class LocalisationRow:
     Attributes:
         network: name.
         images: judged.
-        share_inside: mean share of the heatmap's sum that lies inside the mask.
+        share_inside: mean share of the heatmap's sum that lies inside the mask, over the heatmaps that are not empty;
+            NaN if all are.
         share_expected: what an even heatmap would reach: of the square that the network saw, the mean share that the
-            mask covers.
-        hits: images whose strongest point lies inside the mask (pointing game); None if undefined.
+            mask covers, over the same images.
+        hits: images whose strongest point lies inside the mask (pointing game); an empty heatmap is a miss; None if
+            undefined.
         group: which images, for instance ``malignant``; empty for all.
         grid: rows and columns of cells that the heatmaps were enlarged from; None if unknown.
+        empty: images whose heatmap is 0 everywhere.
         reason: why something is undefined, in words.
     """
 
@@ -198,6 +206,7 @@ class LocalisationRow:
     hits: int | None
     group: str = ""
     grid: Grid | None = None
+    empty: int = 0
     reason: str = ""
 
 

@@ -189,15 +189,17 @@ def localisation_table(rows: Sequence[LocalisationRow], *, confidence: float = 0
             "Network",
             *(("Grid",) if grids else ()),
             *(("Images",) if not groups else ("Group", "Images")),
+            "Empty heatmaps",
             "Share of the heatmap inside the lesion",
             "Share that an even heatmap would have",
             f"Strongest point inside the lesion ({confidence:.0%} interval)",
         ),
         rows=tuple(_localisation_row(row, groups, grids, confidence) for row in rows),
         notes=(
-            "Share: mean over the images of the heatmap's sum inside the mask over its whole sum. Even heatmap: of the "
-            "same strength all over the square that the network sees. Strongest point inside: the pointing game; "
-            "Wilson's interval, images as independent.",
+            "Share: the heatmap's sum inside the mask over its whole sum, mean over the images whose heatmap is not "
+            "empty (0 everywhere). Even heatmap: of the same strength all over the square that the network sees. "
+            "Strongest point inside: the pointing game, in which an empty heatmap is a miss; Wilson's interval, images "
+            "as independent.",
             *((fineness,) if grids else ()),
             *reasons,
         ),
@@ -228,7 +230,8 @@ def _cross_row(model: ModelResult, point: OperatingPoint) -> tuple[str, ...]:
 
 def _localisation_row(row: LocalisationRow, groups: bool, grids: bool, confidence: float) -> tuple[str, ...]:
     grid = f"{row.grid[0]} × {row.grid[1]}" if row.grid else ""
-    cells = [model_title(row.network), *([grid] if grids else []), *([row.group] if groups else []), f"{row.images:,}"]
+    cells = [model_title(row.network), *([grid] if grids else []), *([row.group] if groups else [])]
+    cells += [f"{row.images:,}", f"{row.empty:,}"]
     shares = (_percent(row.share_inside), _percent(row.share_expected))
     if not row.images or row.hits is None:
         return (*cells, *shares, NOT_AVAILABLE)

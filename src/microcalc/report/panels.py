@@ -41,6 +41,8 @@ WINDOW_PERCENTILES = (0.5, 99.95)
 ALPHA_WEAK, ALPHA_STRONG = 0.22, 0.55
 """Share of colour in the overlay where the heatmap is 0 and where it is 1: the mammogram is never hidden."""
 
+_EMPTY = "empty (0 everywhere)"
+
 _TURBO_ENDS = (0.07, 0.93)
 _HALF = 0.5
 _GUTTER, _BAR, _BAND = 8, 22, 36  # pixels: between pictures, of the colour bar, of a line of text
@@ -169,12 +171,15 @@ def caption_words(example: HeatmapExample, *, synthetic: bool = False) -> str:
     """
     truth = f"{class_word(example.label).capitalize()} ({'phantom' if synthetic else 'histopathology'})"
     called = "malignant" if example.outcome in (Outcome.TP, Outcome.FP) else "benign"
-    heatmap = ", ".join(filter(None, (f"heatmap for {class_word(example.explained)}", grid_words(example.grid))))
+    parts = (f"heatmap for {class_word(example.explained)}", grid_words(example.grid), _EMPTY * example.is_empty)
+    heatmap = ", ".join(filter(None, parts))
     return f"{truth}, called {called}, probability of malignancy {example.probability:.2f}; {heatmap}."
 
 
 def heatmap_words(example: HeatmapExample) -> str:
     """Where a heatmap is strongest, and how much of it meets the lesion if that is known: for who cannot see it."""
+    if example.is_empty:
+        return "It is 0 everywhere and shows no place."
     if example.grid == (1, 1):
         return "It is one cell, equally strong all over, and shows no place."
     row, column = np.unravel_index(int(np.argmax(example.heatmap)), example.heatmap.shape)
@@ -183,7 +188,7 @@ def heatmap_words(example: HeatmapExample) -> str:
     across = ("left", "centre", "right")[min(2, int(3 * column / width))]
     words = f"It is strongest in the {up} {across}"
     total = float(example.heatmap.sum())
-    if example.mask is not None and total > 0:
+    if example.mask is not None:
         words += f"; {float(example.heatmap[example.mask].sum()) / total:.0%} of it lies inside the lesion's outline"
     return words + "."
 
@@ -323,6 +328,7 @@ def _paste_pair(canvas: Image.Image, example: HeatmapExample, at: tuple[int, int
     painted = overlay(example.original, example.heatmap, mask=example.mask)
     canvas.paste(Image.fromarray(painted), (left + width + _GUTTER, top))
     words = f"{class_word(example.label)}; probability of malignancy {example.probability:.2f}"
+    words += f"; heatmap {_EMPTY}" * example.is_empty
     ImageDraw.Draw(canvas).text((left, top + height + 4), words, font=font(_TEXT_PIXELS), fill=INK)
 
 

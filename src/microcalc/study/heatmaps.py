@@ -110,15 +110,18 @@ def localisation(plan: Plan, job: Job) -> tuple[LocalisationRow, ...]:
 
 def _localisation_row(network: str, group: str, grid: tuple[int, int], met: list[_Meeting]) -> LocalisationRow:
     can_point = grid != _ONE_CELL
+    shown = [m for m in met if not math.isnan(m.share)]
+    reasons = ["a grid of 1 × 1 cannot point"] * (not can_point) + [f"all {group} heatmaps are empty"] * (not shown)
     return LocalisationRow(
         network=network,
         images=len(met),
-        share_inside=_mean([m.share for m in met]),
-        share_expected=_mean([m.expected for m in met]),
+        share_inside=_mean([m.share for m in shown]),
+        share_expected=_mean([m.expected for m in shown]),
         hits=sum(m.hit for m in met) if can_point else None,
         group=group,
         grid=grid,
-        reason="" if can_point else "a grid of 1 × 1 cannot point",
+        empty=len(met) - len(shown),
+        reason="; ".join(reasons),
     )
 
 
@@ -136,9 +139,7 @@ def _meetings(plan: Plan, job: Job, scores: Scores, label: int) -> Iterator[_Mee
 
 
 def _mean(values: list[float]) -> float:
-    """Mean of what is defined; an empty heatmap has no share."""
-    defined = [v for v in values if not math.isnan(v)]
-    return sum(defined) / len(defined) if defined else math.nan
+    return sum(values) / len(values) if values else math.nan
 
 
 def _enlarged(job: Job, maps: NDArray[np.float32]) -> NDArray[np.float32]:
