@@ -10,15 +10,17 @@ from matplotlib.text import Text
 from microcalc.predictions import ScoreTable
 from microcalc.protocol import EvaluationSettings
 from microcalc.report.evaluated.figures import decision_figure, precision_recall_figure, reliability_figure
+from microcalc.report.evaluated.frames import evaluation_frames
 from microcalc.report.evaluated.sections import evaluation_sections, printed_tables
 from microcalc.report.evaluated.write import run_content, write_evaluation_tables
 from microcalc.report.overview import cross_table
 from microcalc.report.printed import PrintedTable
 from microcalc.report.style import COLUMN_MM, PNG_DPI
 from microcalc.report.tables import intervals_printed
-from microcalc.report.words import Names
+from microcalc.report.words import Names, interval_text
 from microcalc.stats import confusion
 from microcalc.stats.evaluation import Evaluation, EvaluationPlan, evaluate_scores
+from microcalc.stats.levels import Level, aggregate
 from stats_reference import data_a, made_up
 
 FAST = EvaluationSettings(bootstrap_replicates=100)
@@ -210,3 +212,100 @@ def test_reliability_says_whose_slope_is_printed(reference, both_sets):
     captions = [f.caption for s in evaluation_sections(both_sets) for f in s.figures if "Reliability" in f.title]
     assert "before recalibration" in captions[0]
     assert "at most 10 bins" in captions[0]
+
+
+# ---- who was counted, and how ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def with_levels() -> Evaluation:
+    made = probabilities(9)
+    images = made.images.assign(laterality=np.where(np.arange(120) % 2, "L", "R"))
+    return evaluated(dataclasses.replace(made, images=images), probabilities(10))
+
+
+def test_cut_offs_of_other_levels_give_their_fractions(with_levels):
+    table = printed_tables(with_levels, Names())["levels"][0]
+    assert set(cells(table, "Level")) == {"image", "breast, mean", "patient, mean"}
+    units = aggregate(with_levels.test, Level.PATIENT)
+    for j, row in enumerate(row for row in table.rows if row[0].startswith("patient")):
+        cutoff = float(row[5].removeprefix("> "))
+        counts = confusion(units.y_true, units.scores[:, j], cutoff)
+        assert row[6].startswith(f"{100 * counts.sensitivity:.1f} (")
+        assert row[7].startswith(f"{100 * counts.specificity:.1f} (")
+
+
+def test_categories_are_said_to_be_joined_by_their_maximum(with_levels):
+    table = printed_tables(evaluated(with_levels.test, ordinal=("m1",)), Names())["levels"][0]
+    joined = {(row[1], row[0]) for row in table.rows if row[0].startswith("patient")}
+    assert joined == {("m0", "patient, mean"), ("m1", "patient, maximum")}
+
+
+def test_levels_print_the_areas_of_both_methods_that_the_file_holds(with_levels):
+    table = printed_tables(with_levels, Names())["levels"][0]
+    frames = evaluation_frames([with_levels])
+    row = frames["levels"].query("level == 'patient' and chosen_on == 'validation'").iloc[0]
+    printed = next(r for r in table.rows if r[0].startswith("patient"))
+    assert printed[2] == interval_text(row["auc"], row["auc_low"], row["auc_high"], 3)
+    assert printed[3] == interval_text(row["auc"], row["auc_low_clustered"], row["auc_high_clustered"], 3)
+
+
+def test_the_parts_of_briers_score_add_up_in_print(with_levels):
+    table = printed_tables(with_levels, Names())["calibration"][0]
+    for row in table.rows:
+        score = float(row[5].split(" ")[0])
+        reliability, resolution, uncertainty, within = (float(cell.replace("−", "-")) for cell in row[6:10])
+        assert score == pytest.approx(reliability - resolution + uncertainty + within, abs=0.0021)
+
+
+def test_calibration_says_how_many_bins_each_row_has(with_levels):
+    table = printed_tables(with_levels, Names())["calibration"][0]
+    frames = evaluation_frames([with_levels])
+    assert cells(table, "Bins") == [str(n) for n in frames["calibration"]["bins"]]
+    assert int(cells(table, "Bins")[3]) < 10  # isotonic: few distinct probabilities
+
+
+def test_isotonic_probabilities_of_0_and_1_have_no_slope(with_levels):
+    frame = evaluation_frames([with_levels])["calibration"]
+    table = printed_tables(with_levels, Names())["calibration"][0]
+    clipped = frame["clipped"].to_numpy() > 0
+    assert clipped.any()
+    assert [cell.startswith("n/a [") for cell in cells(table, "Slope")] == clipped.tolist()
+    assert [cell.startswith("n/a [") for cell in cells(table, "Intercept")] == clipped.tolist()
+    assert "0 or 1 and have no logit" in notes(table)
+
+
+@pytest.mark.parametrize(
+    "name", ["roc", "roc_band", "precision_recall", "decision_curve", "interactions", "levels", "calibration"]
+)
+def test_every_frame_says_who_was_counted(with_levels, name):
+    images = with_levels.test.images.assign(view=np.where(np.arange(120) % 3, "CC", "MLO"))
+    e = evaluated(dataclasses.replace(with_levels.test, images=images), subgroups=("view",))
+    frame = evaluation_frames([e])[name]
+    assert {"images", "patients", "malignant"} <= set(frame.columns)
+    if name != "levels":
+        assert set(frame["images"]) == {120}
+        assert set(frame["patients"]) == {e.table.test.patients}
+
+
+def test_the_bins_of_the_reliability_curve_count_their_patients(with_levels):
+    frame = evaluation_frames([with_levels])["reliability"]
+    assert (frame["patients"] <= frame["images"]).all()
+    part = frame.query("model == 'm0' and recalibration == 'none'").iloc[2]
+    score = with_levels.test.scores[:, 0]
+    inside = (score >= part["from"]) & (score <= part["to"])
+    assert inside.sum() == part["images"]
+    assert len(set(with_levels.test.patients[inside])) == part["patients"]
+
+
+def test_tables_with_frozen_cut_offs_say_who_chose_them(with_levels):
+    tables = printed_tables(with_levels, Names())
+    for name in ("operating_points", "consequences", "levels", "gee_frozen"):
+        for table in tables[name]:
+            assert "Validation set, which chose the frozen cut-offs: 120 images" in notes(table), table.title
+    assert "which chose" not in notes(tables["gee"][0])
+
+
+def test_what_was_dropped_stands_below_table_1(tmp_path, both_sets):
+    write_evaluation_tables([both_sets], tmp_path, notes=("3 of 123 images lack a score.",))
+    assert (tmp_path / "table1.md").read_text().count("3 of 123 images lack a score.") == 2

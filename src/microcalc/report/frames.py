@@ -22,7 +22,8 @@ def table1_frame(tables: Iterable[Table1]) -> pd.DataFrame:
     """Table 1 in full precision, one row per run, choice of cut-off and model.
 
     Columns: run, model, chosen_on, rule, cutoff, auc with DeLong's limits, and for each measure its numerator,
-    denominator, estimate and the limits of every method (``paper`` in percent as printed); then who was counted.
+    denominator, estimate and the limits of every method (``paper`` in percent as printed); then who was counted, and
+    Obuchowski's limits of the auc.
     """
     rows = []
     for table in tables:
@@ -40,7 +41,11 @@ def table1_frame(tables: Iterable[Table1]) -> pd.DataFrame:
             }
             for measure, fraction in point.fractions.items():
                 row |= _fraction_cells(measure, fraction)
-            rows.append(row | facts_cells(table.test))
+            clustered = {
+                "auc_low_clustered": table.auc_clustered.low[j],
+                "auc_high_clustered": table.auc_clustered.high[j],
+            }
+            rows.append(row | facts_cells(table.test) | clustered)
     return pd.DataFrame(rows)
 
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from microcalc.report.evaluated.counted import both_sets, test_set
 from microcalc.report.printed import NOT_AVAILABLE, Footnotes, PrintedTable
 from microcalc.report.words import (
     CHOICE_TEXT,
     MEASURE_TITLES,
     Names,
     counted,
-    facts_text,
     interval_text,
     number_text,
     p_text,
@@ -63,7 +63,7 @@ def areas_printed(e: Evaluation, names: Names) -> PrintedTable:
         title=f"Areas under the ROC curve with {_level(e)} limits of every kind",
         columns=columns,
         rows=tuple(rows),
-        notes=(_who(e), f"Bootstrap: {e.table.replicates} replicates, percentiles.", *notes.sentences()),
+        notes=(test_set(e), f"Bootstrap: {e.table.replicates} replicates, percentiles.", *notes.sentences()),
     )
 
 
@@ -79,7 +79,7 @@ def overall_printed(e: Evaluation) -> PrintedTable:
         columns=("Models", "Count", "χ² (df), DeLong", "p", "χ² (df), patients", "p, patients"),
         rows=tuple(rows),
         notes=(
-            _who(e),
+            test_set(e),
             *_of_the_ensemble(e),
             *notes.sentences(),
         ),
@@ -117,7 +117,7 @@ def pairs_printed(e: Evaluation, names: Names) -> PrintedTable:
         ),
         rows=tuple(rows),
         notes=(
-            _who(e),
+            test_set(e),
             "DeLong's covariance with images as independent; beside it Obuchowski's with patients as clusters. Holm:"
             f" corrected for {_made((('images', e.pairs.p_holm), ('patients', e.pairs.p_holm_clustered)))}.",
             *notes.sentences(),
@@ -147,7 +147,7 @@ def fractions_overall_printed(e: Evaluation, chosen_on: Split) -> PrintedTable:
         columns=("Measure", "Clusters", "df", "Score χ²", "p", "Wald χ², logit", "p", "Wald χ², identity", "p"),
         rows=tuple(rows),
         notes=(
-            _who(e),
+            *_sets(e, chosen_on),
             "Marginal logistic model, independence working correlation, sandwich variance. Score: generalised score.",
             *notes.sentences(),
         ),
@@ -183,12 +183,16 @@ def fraction_pairs_printed(e: Evaluation, names: Names, chosen_on: Split, cluste
         columns=("Models", *(MEASURE_TITLES[m] for m in Measure)),
         rows=tuple(rows),
         notes=(
-            _who(e),
+            *_sets(e, chosen_on),
             "Each cell: difference in percentage points; p of the generalised score test; p corrected by Holm for"
             f" {_made(tuple((MEASURE_TITLES[m], p) for m, p in corrected.items()))}.",
             *notes.sentences(),
         ),
     )
+
+
+def _sets(e: Evaluation, chosen_on: Split) -> tuple[str, ...]:
+    return both_sets(e) if chosen_on == Split.VALIDATION else (test_set(e),)
 
 
 def _made(columns: Sequence[tuple[str, FloatArray]]) -> str:
@@ -212,7 +216,7 @@ def readers_printed(e: Evaluation, names: Names) -> PrintedTable:
         columns=("Model − reader", head, _P, "Conclusion", "by patients", _P, "Conclusion"),
         rows=tuple(rows),
         notes=(
-            _who(e),
+            test_set(e),
             f"p of non-inferiority: one-sided, of the hypothesis that the model is worse by {e.plan.margin:g} or more;"
             f" no p of superiority. Conclusions are drawn from the two-sided {_level(e)} interval, that is at a"
             f" one-sided level of {50 * (1 - e.table.confidence):.3g}%: non-inferior where its lower limit lies above"
@@ -242,7 +246,3 @@ def _reader(row: NonInferiority, notes: Footnotes) -> tuple[str, str, str]:
 
 def _level(e: Evaluation) -> str:
     return f"{100 * e.table.confidence:g}%"
-
-
-def _who(e: Evaluation) -> str:
-    return f"Test set: {facts_text(e.table.test, e.table.unit)}."

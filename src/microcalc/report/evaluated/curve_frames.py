@@ -44,6 +44,7 @@ def _roc(e: Evaluation) -> pd.DataFrame:
             "false_positive_rate": curve.false_positive_rate,
             "sensitivity": curve.sensitivity,
         }
+        | facts_cells(e.table.test)
         for name, curve in e.curves.items()
     )
 
@@ -63,6 +64,7 @@ def _bands(e: Evaluation) -> pd.DataFrame:
             "replicates": band.replicates,
             "used": band.used,
         }
+        | facts_cells(e.table.test)
         for name, both in e.bands.items()
         for by, band in both.items()
     )
@@ -94,7 +96,7 @@ def _partial(e: Evaluation) -> pd.DataFrame:
 
 def _precision(e: Evaluation) -> pd.DataFrame:
     return _stacked(
-        {"run": e.run, "model": name, "recall": curve.recall, "precision": curve.precision}
+        {"run": e.run, "model": name, "recall": curve.recall, "precision": curve.precision} | facts_cells(e.table.test)
         for name, curve in e.precision.items()
     )
 
@@ -165,11 +167,20 @@ def _reliability(e: Evaluation) -> pd.DataFrame:
             "high": part.observed.high,
             "malignant": part.observed.successes,
             "images": part.observed.n,
+            "patients": patients,
         }
         for row in e.calibration
-        for part in row.result.bins
+        for part, patients in zip(row.result.bins, _patients_in_bins(e, row), strict=True)
     ]
     return pd.DataFrame(rows)
+
+
+def _patients_in_bins(e: Evaluation, row: CalibrationRow) -> list[int]:
+    score = e.test.scores[:, e.test.models.index(row.model)]
+    probability = score if row.learnt is None else row.learnt.apply(score)
+    patient = pd.factorize(e.test.patients)[0]
+    inside = ((probability >= part.low) & (probability <= part.high) for part in row.result.bins)
+    return [np.unique(patient[part]).size for part in inside]
 
 
 def _decision(e: Evaluation) -> pd.DataFrame:
@@ -189,6 +200,7 @@ def _decision(e: Evaluation) -> pd.DataFrame:
             "advantage_high": curve.advantage_high,
             "by": curve.by,
         }
+        | facts_cells(e.table.test)
         for name, curve in e.decision.items()
         if not curve.reason
     )

@@ -225,7 +225,10 @@ def _called(counts: SubgroupCounts | None) -> dict[str, object]:
 
 def _interactions(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
     rows: list[Mapping[str, object]] = [
-        {"run": e.run, "variable": part.variable} | asdict(test) | {"groups": " | ".join(test.groups)}
+        {"run": e.run, "variable": part.variable}
+        | asdict(test)
+        | {"groups": " | ".join(test.groups)}
+        | facts_cells(e.table.test)
         for e in evaluations
         for part in e.subgroups
         for test in part.interactions

@@ -1,9 +1,11 @@
 """Printed tables of single models: cut-offs and their consequences, parts of curves, calibration, levels, subgroups."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from microcalc.report.evaluated.counted import both_sets, chooser, test_set
 from microcalc.report.printed import NOT_AVAILABLE, Footnotes, PrintedTable
 from microcalc.report.words import (
     CUTOFF_DIGITS,
@@ -17,7 +19,8 @@ from microcalc.report.words import (
 )
 from microcalc.stats.calibration import Coefficient
 from microcalc.stats.consequences import PredictiveValue
-from microcalc.stats.evaluation import Evaluation, JudgedPoint
+from microcalc.stats.evaluation import Evaluation, JudgedPoint, LevelResult
+from microcalc.stats.levels import Aggregation, aggregate
 from microcalc.stats.operating_point import Counts, Measure
 from microcalc.stats.subgroups import SMALLEST_CLASS, SubgroupAuc, Subgroups
 from microcalc.vocabulary import Split
@@ -54,7 +57,12 @@ def points_printed(e: Evaluation, names: Names) -> PrintedTable:
         title="Cut-offs, how and where they were chosen, and their counts on the test set",
         columns=(*_HEAD, "TP", "FN", "TN", "FP", "Sensitivity", "Specificity"),
         rows=tuple(rows),
-        notes=(_who(e), "Percent with Wilson's limits.", CUTOFF_DIGITS, *(f"{words}." for words in (*ties, *none))),
+        notes=(
+            *both_sets(e),
+            "Percent with Wilson's limits.",
+            CUTOFF_DIGITS,
+            *(f"{words}." for words in (*ties, *none)),
+        ),
     )
 
 
@@ -76,7 +84,7 @@ def consequences_printed(e: Evaluation, names: Names) -> PrintedTable:
         ),
         rows=tuple(rows),
         notes=(
-            _who(e),
+            *both_sets(e),
             f"Every {e.table.unit} counts as one lesion. Limits by Wilson, and by bootstrap of patients"
             f" ({e.table.replicates} replicates).",
             *notes.sentences(),
@@ -99,7 +107,7 @@ def predictive_printed(e: Evaluation, names: Names) -> PrintedTable:
         columns=(*_HEAD, *heads),
         rows=tuple(rows),
         notes=(
-            _who(e),
+            *both_sets(e),
             f"Percent; limits by bootstrap of patients ({e.table.replicates} replicates). Sensitivity and specificity"
             " are taken to be the same at every prevalence.",
             *notes.sentences(),
@@ -147,7 +155,7 @@ def curve_parts_printed(e: Evaluation, names: Names) -> PrintedTable:
         ),
         rows=tuple(rows),
         notes=(
-            _who(e),
+            test_set(e),
             f"Limits by bootstrap of patients ({e.table.replicates} replicates). ROC corners are joined by straight"
             " lines, precision by steps. Standardised (McClish): 0.5 is chance, 1 is perfect. Average precision of"
             f" chance: {e.table.test.malignant / max(e.table.test.images, 1):.3f}.",
@@ -165,31 +173,37 @@ def calibration_printed(e: Evaluation, names: Names) -> PrintedTable:
             (
                 names.title(row.model),
                 row.method,
+                str(len(result.bins)) if result.bins else NOT_AVAILABLE,
                 notes.of(_coefficient(result.intercept), result.intercept.reason),
                 notes.of(_coefficient(result.slope), result.slope.reason),
                 notes.of(interval_text(score.score, score.low, score.high, 3), result.reason),
                 *(
                     notes.of(number_text(value, 3), result.reason)
-                    for value in (score.reliability, score.resolution, score.uncertainty, result.expected_error)
+                    for value in (score.reliability, score.resolution, score.uncertainty, score.within)
                 ),
+                notes.of(number_text(result.expected_error, 3), result.reason),
             )
         )
     learnt = (
-        "Recalibrations were learnt on the validation set, never on the test set."
-        if e.validation is not None
+        f"Recalibrations were learnt on the validation set ({facts_text(e.table.validation)}), never on the test set."
+        if e.table.validation is not None
         else f"No recalibration: {e.without_frozen}, and none is ever learnt on the test set."
     )
     bins = e.plan.bins
     return PrintedTable(
         title="Calibration on the test set, before and after recalibration",
         columns=(
-            "Model", "Recalibration", "Intercept", "Slope", "Brier", "reliability", "resolution", "uncertainty", "ECE",
+            *("Model", "Recalibration", "Bins", "Intercept", "Slope", "Brier"),
+            *("reliability", "resolution", "uncertainty", "within bins", "ECE"),
         ),
         rows=tuple(rows),
         notes=(
-            _who(e),
+            test_set(e),
             f"{learnt} Intercept with the slope held at 1; limits cluster-robust by patient, those of Brier's score by"
-            f" bootstrap of patients. ECE: expected calibration error; {bins.count} bins of {bins.binning}.",
+            " bootstrap of patients.",
+            "Brier = reliability − resolution + uncertainty + within bins, before rounding. ECE: expected calibration"
+            f" error. Bins: of {bins.binning}, at most {bins.count}; equal probabilities stay together, empty bins are"
+            " left out.",
             *notes.sentences(),
         ),
     )  # fmt: skip
@@ -202,22 +216,26 @@ def _coefficient(value: Coefficient) -> str:
 def levels_printed(e: Evaluation, names: Names) -> PrintedTable:
     """Areas and fractions of images, lesions, breasts and patients."""
     notes, rows, about = Footnotes(), [], []
-    tables = [(e.table, "")] + [(level.table, str(level.aggregation)) for level in e.levels if level.table is not None]
-    for table, how in tables:
+    tables = [(e.table, dict[str, str](), names)]
+    tables += [(lv.table, _joined(lv), _of_level(e, lv, names)) for lv in e.levels if lv.table is not None]
+    for table, joined, called in tables:
         chosen = Split.VALIDATION if Split.VALIDATION in table.choices else Split.TEST
         for j, point in enumerate(table.points_of(chosen)):
-            area = table.auc_clustered
+            plain, area = table.auc, table.auc_clustered
             both = (point.fractions[m].wilson for m in (Measure.SENSITIVITY, Measure.SPECIFICITY))
             rows.append(
                 (
-                    f"{table.unit}{f', {how}' if how else ''}",
+                    ", ".join([table.unit, *([joined[point.model]] if joined else [])]),
                     names.title(point.model),
+                    notes.of(interval_text(plain.auc[j], plain.low[j], plain.high[j], 3), plain.reasons[j]),
                     notes.of(interval_text(area.auc[j], area.low[j], area.high[j], 3), area.reasons[j]),
                     _WHERE[chosen],
+                    notes.of(called.cutoff(point.model, point.cutoff), point.reason),
                     *(notes.of(percent_text(value), value.reason) for value in both),
                 )
             )
         about.append(f"By {table.unit}: {facts_text(table.test, table.unit)}.")
+        about += chooser(table)
     about += [f"Not by {level.level}: {level.reason}." for level in e.levels if level.reason]
     ordinal = dict.fromkeys(name for level in e.levels for name in level.ordinal)
     if ordinal:
@@ -229,15 +247,33 @@ def levels_printed(e: Evaluation, names: Names) -> PrintedTable:
     ]
     return PrintedTable(
         title="Images, lesions, breasts, patients: the same at other levels",
-        columns=("Level", "Model", "AUC (by patients)", "Cut-off chosen on", "Sensitivity", "Specificity"),
+        columns=(
+            *("Level", "Model", "AUC (DeLong)", "AUC (by patients)", "Cut-off chosen on", "Cut-off"),
+            *("Sensitivity", "Specificity"),
+        ),
         rows=tuple(rows),
         notes=(
             *about,
-            f"The score of a lesion, breast or patient is the {e.plan.aggregation} of its images' scores. Limits of the"
-            " AUC by Obuchowski, patients as clusters; of the fractions by Wilson.",
+            "The score of a lesion, breast or patient is the mean or maximum of its images' scores, as the row says."
+            " Cut-off: maximal Youden index, chosen among the scores of its level.",
+            CUTOFF_DIGITS,
+            "Limits of the AUC by DeLong, which takes the units as independent, and by Obuchowski, patients as"
+            " clusters; of the fractions by Wilson.",
             *notes.sentences(),
         ),
     )
+
+
+def _joined(level: LevelResult) -> dict[str, str]:
+    """How the scores of a unit's images became one, by model."""
+    models = level.table.models if level.table is not None else ()
+    return {model: str(Aggregation.MAXIMUM if model in level.ordinal else level.aggregation) for model in models}
+
+
+def _of_level(e: Evaluation, level: LevelResult, names: Names) -> Names:
+    """The names, with the scores of the level's units, which its cut-offs have to part."""
+    units = aggregate(e.test, level.level, level.aggregation, ordinal=level.ordinal)
+    return replace(names, observed=dict(zip(units.models, units.scores.T, strict=True)))
 
 
 def subgroups_printed(e: Evaluation, part: Subgroups, names: Names) -> PrintedTable:
@@ -264,7 +300,8 @@ def subgroups_printed(e: Evaluation, part: Subgroups, names: Names) -> PrintedTa
         ),
         rows=tuple(rows),
         notes=(
-            f"{_who(e)}{unknown}",
+            f"{test_set(e)}{unknown}",
+            *chooser(e.table),
             f"Sensitivity and specificity at the cut-offs of Table 1 (Youden, {_chosen_on(e)}), with Wilson's limits.",
             f"A group with fewer than {SMALLEST_CLASS} images of a class is too small and takes no part in the test.",
             *(f"{warning}." for warning in part.warnings),
@@ -293,7 +330,3 @@ def _equal(tested: Sequence[str], part: Subgroups) -> str:
     if len(tested) == len(groups):
         return f"all {len(groups)} groups equal"
     return f"{len(tested)} of {len(groups)} groups equal: {', '.join(tested)}"
-
-
-def _who(e: Evaluation) -> str:
-    return f"Test set: {facts_text(e.table.test, e.table.unit)}."

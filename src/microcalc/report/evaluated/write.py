@@ -1,6 +1,7 @@
 """The files of an evaluation: tables as CSV, Markdown and LaTeX, and the run as the report takes it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from microcalc.predictions import ScoreTable
@@ -18,7 +19,7 @@ __all__ = ["evaluated_models", "run_content", "write_evaluation_tables"]
 
 
 def write_evaluation_tables(
-    evaluations: Sequence[Evaluation], folder: Path, names: Names | None = None
+    evaluations: Sequence[Evaluation], folder: Path, names: Names | None = None, *, notes: Sequence[str] = ()
 ) -> tuple[Path, ...]:
     """Write every table, each under a temporary name first.
 
@@ -26,13 +27,14 @@ def write_evaluation_tables(
         evaluations: one per run; a file holds all runs.
         folder: is made if it is not there.
         names: of models and scales, for the printed ones.
+        notes: sentences about the scores, such as how many images were dropped; they stand below Table 1.
 
     Returns:
         The CSV files, then the Markdown and LaTeX files.
     """
     called = names or Names()
     paths = [write_frame(frame, folder / f"{name}.csv") for name, frame in evaluation_frames(evaluations).items()]
-    printed: dict[str, list[PrintedTable]] = {"table1": [p for e in evaluations for p in _table1(e, called)]}
+    printed: dict[str, list[PrintedTable]] = {"table1": [p for e in evaluations for p in _table1(e, called, notes)]}
     for e in evaluations:
         for name, tables in printed_tables(e, called).items():
             printed.setdefault(name, []).extend(tables)
@@ -41,11 +43,12 @@ def write_evaluation_tables(
     return tuple(paths)
 
 
-def _table1(e: Evaluation, names: Names) -> list[PrintedTable]:
+def _table1(e: Evaluation, names: Names, notes: Sequence[str]) -> list[PrintedTable]:
     first = [
         table1_printed(e.table, chosen_on=c, titles=names.titles, scales=names.scales, observed=observed_scores(e))
         for c in e.table.choices
     ]
+    first = [replace(table, notes=(*table.notes, *notes)) for table in first]
     return first + [intervals_printed(e.table, chosen_on=c, titles=names.titles) for c in e.table.choices]
 
 
