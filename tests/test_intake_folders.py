@@ -1,6 +1,8 @@
 """Intake of class folders: identifiers, patients, sizes, greys, and what is refused."""
 
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 
@@ -237,6 +239,47 @@ def test_however_many_bad_files_there_are_each_is_named(tmp_path: Path) -> None:
         from_folders(tmp_path / "mine", tmp_path / "c")
     assert all(f"{folder}/{k}.png" in str(caught.value) for folder in ("benign", "malignant") for k in range(150))
     assert len(str(caught.value).splitlines()) == 203
+
+
+@pytest.fixture
+def no_files(source: Path) -> dict[str, str]:
+    """Entries that are no files, each with what is said of it."""
+    (source / "benign/dangling.png").symlink_to(source / "gone.png")
+    os.mkfifo(source / "benign/pipe.png")
+    (source / "malignant/folder.PNG").mkdir()
+    put(source.parent / "elsewhere/more.png")
+    (source / "malignant/linked").symlink_to(source.parent / "elsewhere")
+    (source / "benign/deeper").mkdir()
+    (source / "benign/notes.txt").symlink_to(source / "gone.txt")
+    return {
+        "benign/dangling.png": "a link that leads to no file",
+        "benign/pipe.png": "a pipe, socket or device",
+        "malignant/folder.PNG": "this is a folder. Rename it",
+        "malignant/linked": "a link to a folder, which is not followed",
+    }
+
+
+def test_what_is_no_file_is_refused_by_name(no_files: dict[str, str], source: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="4 of 8 are not") as refusal:
+        from_folders(source, tmp_path / "c")
+    for name, words in no_files.items():
+        assert re.search(rf"{name}: an image must be a file; .*{words}", str(refusal.value))
+
+
+def test_what_is_no_file_can_be_left_out_with_a_verdict(no_files: dict[str, str], source: Path, tmp_path: Path) -> None:
+    out = from_folders(source, tmp_path / "c", SKIP)
+    entry = out.record["verdicts"]
+    assert isinstance(entry, list)
+    assert {v["source"] for v in entry if v["code"] == "no-file"} == set(no_files)
+    assert len(out.table) == 4
+    assert "1 files that are no images were passed over: benign/notes.txt" in verdicts(out)["other-files"]
+
+
+def test_a_folder_that_may_not_be_opened_is_told(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (source / "benign/locked").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path).name != "locked")  # root may open everything
+    with pytest.raises(InputError, match=r"benign/locked: .*may not be opened. Change its rights"):
+        from_folders(source, tmp_path / "c")
 
 
 def test_nothing_but_bad_files_is_refused_even_when_they_may_be_left_out(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ no patients, so a pattern can find them in the file names; without one every ima
 and the cohort says so wherever it is used.
 """
 
+import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +42,8 @@ _OTHER_FILES = (
 )
 """Files beside the images that nobody takes for images; all others must be images."""
 
+_IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+
 _SHORT_GROUPS = {"patient": "patient_id", "lesion": "lesion_id", "date": "exam_date"}
 _GROUPS = {**_SHORT_GROUPS, **{c: c for c in COLUMNS if c not in ("image_id", "label", "padded")}}
 
@@ -54,6 +58,15 @@ class _File:
     @property
     def source(self) -> str:
         return f"{CLASS_FOLDERS[self.label]}/{self.relative.as_posix()}"
+
+
+@dataclass
+class _Found:
+    """What stands in the class folders: image files, names of files that are none, and why an entry is no file."""
+
+    files: list[_File] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+    faults: list[Verdict] = field(default_factory=list)
 
 
 @dataclass
@@ -92,12 +105,13 @@ def from_folders(
         >>> from_folders(folder, out, patient_pattern=r"(?P<patient>P\\d+)_(?P<laterality>[LR])(?P<view>CC|MLO)")
     """
     pattern, name = _compiled(patient_pattern), folder.resolve().name
-    files, other = _class_files(folder)
-    found = _sorted_files(files, pattern)
+    there = _class_files(folder)
+    found = _sorted_files(there.files, pattern)
+    found.verdicts += there.faults
     if pattern is None:
         found.verdicts.insert(0, _patients_unknown(name))
-    if other:
-        note = f"{len(other)} files that are no images were passed over: {', '.join(other[:5])}"
+    if there.other:
+        note = f"{len(there.other)} files that are no images were passed over: {', '.join(there.other[:5])}"
         found.verdicts.insert(0, Verdict(name, True, "other-files", note))
     candidates = [Candidate(file.source, file.path, row) for file, row in found.rows.values()]
     description = {"kind": "folders", "name": name, "patient_pattern": patient_pattern or ""}
@@ -141,26 +155,53 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
     return compiled
 
 
-def _class_files(folder: Path) -> tuple[list[_File], list[str]]:
-    """Files of both classes in the order of their paths, and names of files that are no images."""
+def _class_files(folder: Path) -> _Found:
+    """What stands in both class folders, in the order of the paths; hidden entries are left aside."""
     if not folder.is_dir():
         raise InputError(f"{folder}: must be a folder with the folders benign and malignant inside; there is none")
     inside = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    files: list[_File] = []
-    other: list[str] = []
+    out = _Found()
     for label, name in enumerate(CLASS_FOLDERS):
         found = [p for p in inside if p.name.casefold() == name]
         if len(found) != 1:
             names = ", ".join(p.name for p in inside) or "no folders"
             raise InputError(f"{folder}: must hold one folder named {name}; it holds {names}")
-        own = [_File(p, label, p.relative_to(found[0])) for p in sorted(found[0].rglob("*")) if p.is_file()]
-        own = [f for f in own if not any(part.startswith(".") for part in f.relative.parts)]
-        other += [f.source for f in own if _is_other(f.path)]
-        own = [f for f in own if not _is_other(f.path)]
-        if not own:
+        before = len(out.files)
+        for entry in _entries(found[0], label):
+            _take(entry, out)
+        if len(out.files) == before:
             raise InputError(f"{found[0]}: must hold the {name} images; it holds none")
-        files += own
-    return files, other
+    return out
+
+
+def _entries(folder: Path, label: int) -> Iterator[_File]:
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if not any(part.startswith(".") for part in relative.parts):
+            yield _File(path, label, relative)
+
+
+def _take(entry: _File, out: _Found) -> None:
+    fault = "" if entry.path.is_file() else _no_file(entry.path)
+    if fault and not _is_other(entry.path):
+        out.faults.append(Verdict(entry.source, False, "no-file", f"an image must be a file; {fault}"))
+    elif _is_other(entry.path):
+        out.other += [] if entry.path.is_dir() else [entry.source]
+    elif entry.path.is_file():
+        out.files.append(entry)
+
+
+def _no_file(path: Path) -> str:
+    """What an entry is that is no file, and the way out; empty for a folder whose files are read in their turn."""
+    if path.is_symlink():
+        if path.is_dir():
+            return "this is a link to a folder, which is not followed. Put the folder itself here"
+        return "this is a link that leads to no file. Mend or remove it"
+    if not path.is_dir():
+        return "this is a pipe, socket or device. Remove it"
+    if not os.access(path, os.R_OK | os.X_OK):
+        return "this is a folder that may not be opened. Change its rights"
+    return "this is a folder. Rename it" if path.suffix.casefold() in _IMAGE_SUFFIXES else ""
 
 
 def _is_other(path: Path) -> bool:
