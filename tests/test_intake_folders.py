@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from cohort_samples import names_in, picture
-from microcalc.cohort import Cohort, check_cohort, read_roi
+from microcalc.cohort import Cohort, check_cohort, encode_png, read_roi
+from microcalc.cohort.disclosure import privacy_checks
+from microcalc.cohort.marks import says_synthetic, text_chunks, with_mark
 from microcalc.errors import CohortError, InputError, MicrocalcError, ProtocolError
 from microcalc.intake import PATIENTS_UNKNOWN, IntakeSettings, from_folders
 from microcalc.intake.folders import id_from_path
@@ -168,6 +170,47 @@ def test_classes_of_different_bit_depths_are_told(source: Path, tmp_path: Path) 
     put(source / "malignant/e.png", (picture() >> 8).astype(np.uint8))
     message = verdicts(from_folders(source, tmp_path / "c"))["bits-tell-class"]
     assert "2 benign of 16 bit, 1 malignant of 8 bit, 2 malignant of 16 bit" in message
+
+
+def mark(path: Path) -> None:
+    """Make a PNG file say that it is a phantom, as those of `cohort phantom` do."""
+    path.write_bytes(with_mark(path.read_bytes()))
+
+
+def test_phantoms_stay_synthetic_when_they_come_in_again(source: Path, tmp_path: Path) -> None:
+    (source / "benign/b.tif").unlink()
+    for path in source.rglob("*.png"):
+        mark(path)
+    first = from_folders(source, tmp_path / "c")
+    again = from_folders(first.folder / "rois", tmp_path / "again")
+    for cohort in (first, again):
+        assert cohort.synthetic
+        assert "all images say that they are SYNTHETIC phantoms" in verdicts(cohort)["synthetic-images"]
+        findings = {f.code for f in check_cohort(cohort.folder, more=privacy_checks()).findings}
+        assert "synthetic" in findings
+        assert "privacy-patient-id" not in findings
+    assert all(says_synthetic(path) for path in again.image_paths())
+
+
+def test_one_phantom_among_others_marks_the_cohort_but_not_the_patients(source: Path, tmp_path: Path) -> None:
+    mark(source / "malignant/c.png")
+    out = from_folders(source, tmp_path / "c")
+    assert out.synthetic
+    assert "1 of 4 images say that they are SYNTHETIC phantoms" in verdicts(out)["synthetic-images"]
+    assert "privacy-patient-id" in {f.code for f in check_cohort(out.folder, more=privacy_checks()).findings}
+
+
+def test_the_mark_is_found_wherever_another_program_put_it(tmp_path: Path) -> None:
+    texts = PngImagePlugin.PngInfo()
+    texts.add_itxt("Title", "SYNTHETIC microcalcification phantom")
+    Image.fromarray(picture()).save(tmp_path / "new.png", pnginfo=texts)
+    plain = encode_png(picture())
+    end = len(plain) - 12  # IEND
+    (tmp_path / "late.png").write_bytes(plain[:end] + text_chunks() + plain[end:])
+    (tmp_path / "plain.png").write_bytes(plain)
+    (tmp_path / "cut.png").write_bytes(plain[:40])
+    found = {name: says_synthetic(tmp_path / f"{name}.png") for name in ("new", "late", "plain", "cut", "gone")}
+    assert found == {"new": True, "late": True, "plain": False, "cut": False, "gone": False}
 
 
 @pytest.mark.parametrize("bits", [8, 17])

@@ -12,6 +12,7 @@ import pytest
 
 from cohort_samples import names_in, picture
 from microcalc.cohort import Cohort, check_cohort, encode_png, read_roi
+from microcalc.cohort.marks import with_mark
 from microcalc.errors import InputError, TableError
 from microcalc.intake import IntakeSettings, TableSource, from_table
 
@@ -144,6 +145,15 @@ def test_fit_keeps_what_the_table_says_of_padding(folder: Path, tmp_path: Path) 
     rows = [[*r, "true" if r[1] == "b" else ""] for r in ROWS]
     out = from_table(written(folder / "t.csv", rows, [*HEADER, "padded"]), tmp_path / "c", IntakeSettings(fit=True))
     assert out.table["padded"].tolist() == ["true", "true", "false", "false"]
+
+
+def test_a_table_of_phantoms_makes_a_synthetic_cohort(folder: Path, tmp_path: Path) -> None:
+    assert not from_table(written(folder / "t.csv"), tmp_path / "plain").synthetic
+    for path in folder.rglob("*.png"):
+        path.write_bytes(with_mark(path.read_bytes()))
+    out = from_table(written(folder / "t.csv"), tmp_path / "c")
+    assert out.synthetic
+    assert out.record["intake"]["synthetic"] == 4  # type: ignore[index]
 
 
 def test_the_record_names_no_folder_of_the_machine(folder: Path, tmp_path: Path) -> None:

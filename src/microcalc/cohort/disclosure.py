@@ -11,7 +11,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from microcalc.cohort.evidence import Check, Evidence
+from microcalc.cohort.evidence import Check, Evidence, mapping_or_empty
 from microcalc.cohort.findings import Finding, count, error, note, some
 from microcalc.cohort.own_words import is_own_prose, stands_in_prose_only
 from microcalc.cohort.rows import COLUMNS
@@ -253,4 +253,6 @@ def _what_was_searched(wanted: Sequence[WantedText], skipped: Mapping[str, int],
 
 
 def _is_synthetic(evidence: Evidence) -> bool:
-    return evidence.record.get("synthetic") is True
+    """Whether every image is made up; where only some are, the others' patients are looked after."""
+    marked = mapping_or_empty(evidence.record.get("intake")).get("synthetic", len(evidence.table))
+    return evidence.record.get("synthetic") is True and marked == len(evidence.table)

@@ -161,6 +161,10 @@ class CohortWriter:
         for row, value in zip(self._rows, values, strict=True):
             row[column] = value
 
+    def mark_synthetic(self) -> None:
+        """Say in ``cohort.json`` that images are made up; for those who learn it from the images."""
+        self._synthetic = True
+
     def reject(self, verdict: Verdict) -> None:
         """Keep a verdict in ``cohort.json``: what was left out, or taken with a remark."""
         self._verdicts.append(verdict)

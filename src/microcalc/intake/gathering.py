@@ -20,6 +20,7 @@ from microcalc.cohort.images import (
     require_side,
     to_sixteen_bits,
 )
+from microcalc.cohort.marks import says_synthetic, with_mark
 from microcalc.cohort.rows import label_of
 from microcalc.cohort.table import Cohort, CohortWriter, Verdict, read_cohort
 from microcalc.cohort.writer import CLASS_FOLDERS
@@ -107,6 +108,7 @@ class _Picture:
     brightest: int = 0
     padded: bool = False
     cropped: bool = False
+    synthetic: bool = False
     code: str = ""
     fault: str = ""
 
@@ -117,6 +119,7 @@ class _Tally:
 
     padded: int = 0
     cropped: int = 0
+    synthetic: int = 0
     bits: Counter[tuple[str, int]] = field(default_factory=Counter)
     brightest: int = 0
 
@@ -124,6 +127,7 @@ class _Tally:
         label = CLASS_FOLDERS[label_of(picture.candidate.row.get("label"), picture.candidate.row.get("pathology"))]
         self.padded += picture.padded
         self.cropped += picture.cropped
+        self.synthetic += picture.synthetic
         self.bits[label, picture.bits] += 1
         if picture.bits == 16:
             self.brightest = max(self.brightest, picture.brightest)
@@ -134,10 +138,21 @@ class _Tally:
             "stored_bits": settings.stored_bits,
             "padded": self.padded,
             "cropped": self.cropped,
+            **({"synthetic": self.synthetic} if self.synthetic else {}),
             "bits": {f"{label}, {bits} bit": n for (label, bits), n in sorted(self.bits.items())},
         }
 
     def remarks(self, source: str, settings: IntakeSettings) -> Iterator[Verdict]:
+        total = sum(self.bits.values())
+        if self.synthetic:
+            say = "all images say" if self.synthetic == total else f"{self.synthetic} of {total} images say"
+            yield Verdict(
+                source,
+                True,
+                "synthetic-images",
+                f"{say} that they are SYNTHETIC phantoms, so the whole cohort is marked as synthetic: what is made of "
+                "it says nothing about patients",
+            )
         depths = {label: {bits for name, bits in self.bits if name == label} for label in CLASS_FOLDERS}
         if depths["benign"] and depths["malignant"] and depths["benign"] != depths["malignant"]:
             counts = ", ".join(f"{n} {label} of {bits} bit" for (label, bits), n in sorted(self.bits.items()))
@@ -194,6 +209,8 @@ def gather(gathering: Gathering, out: Path, settings: IntakeSettings, *, progres
         _refuse(gathering, left_out, settings)
         names.close(writer)
         writer.record["intake"] = tally.as_record(settings)
+        if tally.synthetic:
+            writer.mark_synthetic()
         for verdict in (*remarks, *tally.remarks(str(gathering.description["name"]), settings), *left_out):
             writer.reject(_hidden(verdict, names) if hidden else verdict)
     return read_cohort(out)
@@ -222,8 +239,16 @@ def _picture(candidate: Candidate, settings: IntakeSettings) -> _Picture:
         fitted, padded = fit_to_square(pixels)
     except ImageError as error:
         return _Picture(candidate, code=code, fault=str(error).removeprefix(f"{candidate.path}: "))
-    cropped = max(stored.shape) > ROI_SIDE
-    return _Picture(candidate, encode_png(fitted), stored.itemsize * 8, int(stored.max()), padded, cropped)
+    synthetic = says_synthetic(candidate.path)
+    return _Picture(
+        candidate,
+        with_mark(encode_png(fitted)) if synthetic else encode_png(fitted),
+        bits=stored.itemsize * 8,
+        brightest=int(stored.max()),
+        padded=padded,
+        cropped=max(stored.shape) > ROI_SIDE,
+        synthetic=synthetic,
+    )
 
 
 def _row(picture: _Picture) -> dict[str, object]:

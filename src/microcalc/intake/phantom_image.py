@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from microcalc.cohort.marks import SYNTHETIC_TEXTS, text_chunks
 from microcalc.intake.phantom_lesion import Arrangement, Projection, Sighting, draw, project
 from microcalc.intake.phantom_tissue import Grey
 
@@ -26,10 +27,7 @@ MASK_MARGIN_MM = 1.0
 MASK_BLOCK = 4
 """Pixels that the mask's outline is drawn in."""
 
-PNG_TEXT = {
-    "Title": "SYNTHETIC microcalcification phantom",
-    "Comment": "Made up by microcalc; not a patient. Research use only.",
-}
+PNG_TEXT = SYNTHETIC_TEXTS
 """Text chunks of every PNG, so that an image that has lost its cohort still says what it is."""
 
 
@@ -93,9 +91,9 @@ def to_png(pixels: NDArray[np.uint16] | NDArray[np.bool_]) -> bytes:
     np.subtract(octets[1:], octets[:-1], out=lines[1:, 1:])
     packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_HUFFMAN_ONLY if deep else zlib.Z_RLE)
     header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16 if deep else 8, 0, 0, 0, 0)
-    texts = [(b"tEXt", f"{key}\0{value}".encode("latin-1")) for key, value in PNG_TEXT.items()]
-    chunks = [(b"IHDR", header), *texts, (b"IDAT", packer.compress(lines.tobytes()) + packer.flush()), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, content) for kind, content in chunks)
+    packed = packer.compress(lines.tobytes()) + packer.flush()
+    chunks = (_chunk(b"IHDR", header), text_chunks(), _chunk(b"IDAT", packed), _chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
