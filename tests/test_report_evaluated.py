@@ -153,8 +153,18 @@ def test_a_predictive_value_that_is_undefined_says_so_itself():
     assert "nothing is called malignant, so there is no PPV" in notes(table)
     last = table.rows[-1]
     assert last[4].startswith("n/a [")
+    assert "its replicates have no spread" in notes(table)
     number = last[4].split("[")[1]
     assert number not in last[5]  # NPV has an estimate, and another reason for its limits
+
+
+def test_a_share_without_images_has_a_reason_and_rules_read_as_in_the_table():
+    made = probabilities(7, models=1)
+    e = evaluated(dataclasses.replace(made, y_true=np.zeros_like(made.y_true)))
+    table = printed_tables(e, Names())["operating_points"][0]
+    assert table.rows[0][8] == "n/a [1]"
+    assert "[1] n/a: the denominator is 0." in table.notes
+    assert "m0, sensitivity ≥ 0.95, chosen on test: no cut-off" in notes(table)
 
 
 def test_a_subgroup_test_names_the_groups_that_it_compared():

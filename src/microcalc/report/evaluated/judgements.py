@@ -20,6 +20,7 @@ from microcalc.report.words import (
 from microcalc.stats.calibration import Coefficient
 from microcalc.stats.consequences import PredictiveValue
 from microcalc.stats.evaluation import Evaluation, JudgedPoint, LevelResult
+from microcalc.stats.judged import OperatingPoint
 from microcalc.stats.levels import Aggregation, aggregate
 from microcalc.stats.operating_point import Counts, Measure
 from microcalc.stats.subgroups import SMALLEST_CLASS, SubgroupAuc, Subgroups
@@ -40,19 +41,20 @@ _WHERE = {Split.TEST: "test, optimistic", Split.VALIDATION: "validation, frozen"
 
 def points_printed(e: Evaluation, names: Names) -> PrintedTable:
     """Every cut-off with its four counts."""
-    rows = []
+    notes, rows = Footnotes(), []
     for judged in e.points:
         counts = judged.point.counts
         cells = (str(n) for n in (counts.tp, counts.fn, counts.tn, counts.fp))
         both = (judged.point.fractions[m].wilson for m in (Measure.SENSITIVITY, Measure.SPECIFICITY))
-        rows.append((*_head(judged, names), *cells, *(percent_text(value) for value in both)))
+        shares = (notes.of(percent_text(value), value.reason) for value in both)
+        rows.append((*_head(judged, names), *cells, *shares))
     ties = [
         f"{names.title(p.model)}: {len(p.choice.maximisers)} cut-offs reach the same Youden index, the smallest is used"
         for p in e.table.points
         if len(p.choice.maximisers) > 1
     ]
     refused = [p for p in (*e.table.points, *e.refused) if p.reason]
-    none = [f"{names.title(p.model)}, {p.rule}, chosen on {p.chosen_on}: no cut-off, {p.reason}" for p in refused]
+    none = [f"{names.title(p.model)}, {_rule(p)}, chosen on {p.chosen_on}: no cut-off, {p.reason}" for p in refused]
     return PrintedTable(
         title="Cut-offs, how and where they were chosen, and their counts on the test set",
         columns=(*_HEAD, "TP", "FN", "TN", "FP", "Sensitivity", "Specificity"),
@@ -62,6 +64,7 @@ def points_printed(e: Evaluation, names: Names) -> PrintedTable:
             "Percent with Wilson's limits.",
             CUTOFF_DIGITS,
             *(f"{words}." for words in (*ties, *none)),
+            *notes.sentences(),
         ),
     )
 
@@ -115,14 +118,21 @@ def predictive_printed(e: Evaluation, names: Names) -> PrintedTable:
     )
 
 
+_NO_SPREAD = "where sensitivity or specificity is 0 or 1, its replicates have no spread and logit limits are undefined"
+
+
 def _why_not(value: PredictiveValue, counts: Counts) -> str:
     """Why a predictive value, or its limits, are n/a."""
     if np.isfinite(value.estimate):
-        return value.reason or "undefined in more than half of the replicates"
+        return _NO_SPREAD if value.reason else "undefined in more than half of the replicates"
     if not (np.isfinite(counts.sensitivity) and np.isfinite(counts.specificity)):
         return "without images of both classes there is no sensitivity or no specificity to carry"
     call, name = ("malignant", "PPV") if value.measure == "ppv" else ("benign", "NPV")
     return f"nothing is called {call}, so there is no {name}"
+
+
+def _rule(point: OperatingPoint) -> str:
+    return "Youden" if point.rule == "youden" else point.rule.replace(">=", " ≥ ")
 
 
 _HEAD = ("Model", "Rule", "Chosen on", "Cut-off")
@@ -130,8 +140,7 @@ _HEAD = ("Model", "Rule", "Chosen on", "Cut-off")
 
 def _head(judged: JudgedPoint, names: Names) -> tuple[str, str, str, str]:
     point = judged.point
-    rule = "Youden" if point.rule == "youden" else point.rule.replace(">=", " ≥ ")
-    return names.title(point.model), rule, _WHERE[point.chosen_on], names.cutoff(point.model, point.cutoff)
+    return names.title(point.model), _rule(point), _WHERE[point.chosen_on], names.cutoff(point.model, point.cutoff)
 
 
 def curve_parts_printed(e: Evaluation, names: Names) -> PrintedTable:
