@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,9 @@ from microcalc.learn.machine import Machine
 from microcalc.learn.predict import SCORES
 from microcalc.predictions import read_predictions
 from microcalc.protocol import ENSEMBLE, Protocol, checked_protocol
+from microcalc.report.panels import caption_words, panel_png
 from microcalc.study import Plan, StudyOptions, make_plan, open_study, run_name, run_study
-from microcalc.study.heatmaps import localisation
+from microcalc.study.heatmaps import heatmap_panel, localisation
 
 PROTOCOL = {
     "name": "tiny",
@@ -160,6 +162,19 @@ def test_a_heatmap_of_one_cell_cannot_point(cohort: Path, tmp_path: Path):
         (None, (1, 1), "a grid of 1 × 1 cannot point")
     }
     assert all(row.hits is not None and row.grid == (2, 2) and not row.reason for row in localisation(planned, four))
+
+
+def test_the_pictures_of_phantoms_do_not_speak_of_histopathology(cohort: Path, study: Path):
+    planned = plan(cohort, study, protocol())
+    job = planned.jobs[0]
+    rows = pd.read_csv(study / "tables" / "table1.csv").query("model == @job.network and chosen_on == 'validation'")
+    point = SimpleNamespace(cutoff=float(rows["cutoff"].iloc[0]), chosen_on="validation")
+    panel = heatmap_panel(planned, job, point)  # type: ignore[arg-type]  # all that it asks of a point
+    assert panel.examples
+    for example, file in zip(panel.examples, sorted((study / panel.folder).iterdir()), strict=True):
+        caption = caption_words(example, synthetic=True)
+        assert caption.startswith(("Malignant (phantom)", "Benign (phantom)"))
+        assert file.read_bytes() == panel_png(example.original, example.heatmap, caption=caption, mask=example.mask)
 
 
 def test_no_patient_is_on_two_sides(study: Path):

@@ -88,7 +88,8 @@ def _panel(plan: Plan, job: Job, point: OperatingPoint, staging: Path) -> Heatma
     folder.mkdir(parents=True, exist_ok=True)
     for number, example in enumerate(panel.examples):
         name = f"{number + 1:02d}-{example.outcome.value}-{example.image_id}.png"
-        png = panel_png(example.original, example.heatmap, caption=caption_words(example), mask=example.mask)
+        caption = caption_words(example, synthetic=plan.cohort.synthetic)
+        png = panel_png(example.original, example.heatmap, caption=caption, mask=example.mask)
         (folder / name).write_bytes(png)
     return panel
 
