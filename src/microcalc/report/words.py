@@ -160,7 +160,7 @@ def cutoff_text(cutoff: float, words: Mapping[float, str] | None = None, *, abov
         above: the next score above the cut-off, ``inf`` if there is none; None where the scores are not at hand: the
             cut-off is then printed with six digits, rounded up.
 
-    >>> cutoff_text(0.020563, above=0.0211), cutoff_text(0.020563, above=0.02057), cutoff_text(3.0)
+    >>> cutoff_text(0.020563, above=0.0211), cutoff_text(0.020563, above=0.020571), cutoff_text(3.0)
     ('> 0.021', '> 0.02057', '> 3')
     """
     if np.isnan(cutoff):
