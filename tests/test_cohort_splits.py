@@ -298,6 +298,22 @@ def test_a_given_split_that_leaks_is_taken_by_image_with_a_warning() -> None:
     assert "1 of 7 patients stand in more than one set (1 of them in the test set and outside it)" in out.warnings[1]
 
 
+def test_by_image_draws_validation_from_a_given_train_set_image_by_image() -> None:
+    rows = many(60).assign(split=["test" if k < 20 else "train" for k in range(len(many(60)))])
+    out = assign_splits(rows, SplitSettings(by="image"))
+    assert ((out.split == "test") == (rows["split"] == "test")).all()
+    outside = out.split != "test"
+    assert len(patients_on_two_sides(rows["patient_id"][outside], out.split[outside])) > 5
+
+
+def test_by_image_says_that_a_half_filled_split_is_not_used() -> None:
+    rows = many(60).assign(split=["train", *[""] * (len(many(60)) - 1)])
+    out = assign_splits(rows, SplitSettings(by="image"))
+    assert out.warnings[0] == (
+        f"The table's own split (1 of {len(rows)} rows) is not used: splitting by image was asked for."
+    )
+
+
 @pytest.mark.parametrize("by", ["table", "auto"])
 def test_a_half_filled_split_is_refused(by: str) -> None:
     with pytest.raises(SplitError, match="4 of 14 rows are empty"):

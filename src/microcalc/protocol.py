@@ -49,7 +49,8 @@ class SplitSettings(_Settings):
     """Who is trained on, who chooses the epoch and the cut-off, who is the judge."""
 
     by: Literal["auto", "date", "patient", "image", "table"] = "auto"
-    """auto: the table's own split if it is filled, else by date where dates exist, else by patient."""
+    """auto: the table's own split if it is filled, else by date where dates exist, else by patient.
+    image: the table's own split if it is filled, leaks included, else single images are drawn for validation."""
     test_from: dt.date | None = None
     """By date: exams from this day on are the test set; without it the latest ``test_fraction`` of the images."""
     test_fraction: float = Field(default=0.165, gt=0, lt=1)

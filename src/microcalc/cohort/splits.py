@@ -61,7 +61,7 @@ def assign_splits(table: pd.DataFrame, settings: SplitSettings) -> SplitResult:
     by patient: patients are drawn so that each set has its fraction of the benign and of the malignant images.
     by image: the paper's mode. Test set as above (by date where dates exist, else by patient), then single images
         are drawn for validation, so that a patient may stand in both train and validation. A split that the table
-        gives is taken as it is, leaks included.
+        gives in every row is taken as it is, leaks included.
     by table: the table's own split; validation is drawn from train by patient where the table names none.
     auto: the table's split if it is filled, else by date where every exam has one, else by patient.
 
@@ -129,7 +129,7 @@ def _resolve(images: Images, settings: SplitSettings) -> tuple[str, tuple[str, .
                 f"{total - dated} of {total} images have no exam date, so the sets are made by patient, not by date."
             )
         by = "table" if filled else "date" if settings.test_from is not None or dated == total else "patient"
-    elif filled and by in ("date", "patient"):
+    elif (filled and by in ("date", "patient")) or (by == "image" and 0 < filled < total):
         notes.append(f"The table's own split ({filled} of {total} rows) is not used: splitting by {by} was asked for.")
     if settings.test_from is not None and (by in ("table", "patient") or (by == "image" and filled == total)):
         notes.append(f"test_from {settings.test_from} is not used: it has no meaning for sets made by {by}.")
