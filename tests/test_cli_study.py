@@ -89,7 +89,7 @@ def test_a_plan_says_that_the_study_would_stop_for_want_of_weights(
     [
         (("--networks", "vgg16"), 2, "networks must be some of resnet101"),
         (("--learning-rates", "fast"), 2, "--learning-rates must be numbers like 1e-4,1e-5; got 'fast'"),
-        (("--weights", "mine"), 2, "weights: Input should be 'imagenet' or 'none'"),
+        (("--weights", "mine"), 2, "weights: must be 'imagenet' or 'none'; got 'mine'"),
         (("--input-size", "32"), 2, "image.input_size"),
         (("--precision", "8"), 2, "--precision must be one of auto, bf16-mixed, 32-true; got '8'"),
         (("--accelerator", "tpu"), 2, "--accelerator must be one of"),

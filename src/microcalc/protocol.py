@@ -6,13 +6,16 @@ those of Kang et al., Sci Rep 11:23925 (2021); where the paper is silent the com
 """
 
 import datetime as dt
+import difflib
+import reprlib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from microcalc.errors import ProtocolError
 
@@ -151,9 +154,10 @@ class Protocol(_Settings):
         if unknown:
             raise ValueError(f"networks must be some of {', '.join(NETWORKS)}; got {', '.join(unknown)}")
         if len(set(self.networks)) != len(self.networks):
-            raise ValueError(f"networks are named twice: {list(self.networks)}")
-        if len(set(self.training.learning_rates)) != len(self.training.learning_rates):
-            raise ValueError(f"learning rates are named twice: {list(self.training.learning_rates)}")
+            raise ValueError(f"networks must differ from each other; got {', '.join(self.networks)}. Name each once")
+        rates = self.training.learning_rates
+        if len(set(rates)) != len(rates):
+            raise ValueError(f"learning rates must differ; got {', '.join(f'{r:g}' for r in rates)}. Name each once")
         return self
 
     def values_for(self, network: str) -> NetworkOverride:
@@ -199,8 +203,45 @@ def checked_protocol(content: Mapping[str, object], *, source: str) -> Protocol:
     try:
         return Protocol.model_validate(content)
     except ValidationError as error:
-        lines = [f"  {'.'.join(str(p) for p in e['loc']) or 'protocol'}: {e['msg']}" for e in error.errors()]
-        raise ProtocolError(f"{source}: these settings are not allowed:\n" + "\n".join(lines)) from error
+        lines = [f"  {_fault(e)}" for e in error.errors()]
+        raise ProtocolError(
+            f"{source}: these settings are not allowed:\n"
+            + "\n".join(lines)
+            + "\nMend them, or leave them out to have "
+            "the paper's values"
+        ) from error
+
+
+def _fault(error: ErrorDetails) -> str:
+    """One broken rule in words: the setting, what must hold, what came."""
+    where, kind = error["loc"], error["type"]
+    name = ".".join(map(str, where))
+    if kind == "value_error":  # said by this module's own rules, in whole sentences
+        return f"{name}: " * bool(name) + str(error["ctx"]["error"])
+    if kind == "extra_forbidden":
+        allowed = list(_settings_at(where[:-1]).model_fields)
+        near = difflib.get_close_matches(str(where[-1]), allowed, 1)
+        meant = f" Is {near[0]} meant?" if near else ""
+        return f"{name}: a setting here must be one of {', '.join(allowed)}; got {where[-1]}.{meant}"
+    rule = error["msg"][0].lower() + error["msg"][1:]
+    if kind.startswith("date"):
+        rule = "must be a day of the calendar as YYYY-MM-DD"
+    return f"{name}: {rule.replace('input should', 'must', 1)}; got {reprlib.repr(error['input'])}"
+
+
+def _settings_at(where: tuple[int | str, ...]) -> type[_Settings]:
+    """The settings that a place in a protocol holds, such as ``TrainingSettings`` for ``training``."""
+    found: type[_Settings] = Protocol
+    for part in where:
+        field = found.model_fields.get(str(part))  # names of networks are no fields: they lead to one kind of settings
+        found = found if field is None else _settings_in(field.annotation) or found
+    return found
+
+
+def _settings_in(annotation: object) -> type[_Settings] | None:
+    if isinstance(annotation, type) and issubclass(annotation, _Settings):
+        return annotation
+    return next(filter(None, map(_settings_in, get_args(annotation))), None)
 
 
 def built_in_protocol(name: str) -> Protocol:
