@@ -279,3 +279,13 @@ def test_impossible_settings_are_refused_as_options(tmp_path, option):
     assert result.exit_code == 2
     assert option[0] in result.output
     assert not (tmp_path / "o").exists()
+
+
+def test_dropped_images_stand_below_table_1_and_in_the_record(tmp_path):
+    table = wide(4)
+    table.loc[3, "m1"] = np.nan
+    table.to_csv(tmp_path / "scores.csv", index=False)
+    call(tmp_path / "scores.csv", "--out", tmp_path / "out", "--complete-cases", *FAST)
+    said = "1 of 120 images lack a score of at least one model and were dropped for all (complete cases)."
+    assert said in (tmp_path / "out" / "tables" / "table1.md").read_text()
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["notes"] == [said]

@@ -22,7 +22,7 @@ def test_what_the_watched_folder_could_not_use_is_told_above_the_worklist(tmp_pa
         told = page.get_by_role("region", name="Refused files of the watched folder")
         until(lambda: bool(refused(room)), seconds=20, what="the folder to be looked at")
         page.reload()
-        told.get_by_text("1 file of the watched folder not taken in").wait_for()
+        told.get_by_text("1 file of the watched folder refused").wait_for()
         assert told.get_by_text("letter.txt").is_visible()
         visitor.shot(tmp_path / "told.png")
         told.get_by_role("button", name="Close").click()

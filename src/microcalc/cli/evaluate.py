@@ -177,22 +177,24 @@ def _announce(scores: Path, read: ScoreFile) -> None:
 def _write(evaluations: Sequence[Evaluation], read: ScoreFile, scores: Path, out: Path, band: str) -> None:
     from microcalc.report.content import FactGroup, ReportContent
     from microcalc.report.document import write_report
-    from microcalc.report.evaluated import run_content, write_evaluation_tables  # matplotlib comes with it
+    from microcalc.report.evaluated import observed_scores, run_content, write_evaluation_tables  # brings matplotlib
     from microcalc.report.tables import table1_printed
     from microcalc.report.words import Names
 
     names = Names(scales=read.scales)
     digest = hashlib.sha256(scores.read_bytes()).hexdigest()
-    record = _record(evaluations[0].plan, scores, digest)
+    record = _record(evaluations[0].plan, scores, digest) | {"notes": list(read.notes)}
     staging = out / ".evaluation.partial"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     try:
-        write_evaluation_tables(evaluations, staging / "tables", names)
+        write_evaluation_tables(evaluations, staging / "tables", names, notes=read.notes)
         content = ReportContent(
             title=f"Evaluation of {scores.name}",
             runs=tuple(run_content(e, title=f"Run {e.run}", names=names, by=band) for e in evaluations),
-            environment=(FactGroup("Evaluation", tuple((key, str(value)) for key, value in record.items())),),
+            environment=(
+                FactGroup("Evaluation", tuple((key, str(value)) for key, value in record.items() if key != "notes")),
+            ),
             limits=read.notes,
             command=f"microcalc evaluate {scores.name} --out {out.name}",
             raster=True,
@@ -204,7 +206,8 @@ def _write(evaluations: Sequence[Evaluation], read: ScoreFile, scores: Path, out
         shutil.rmtree(staging, ignore_errors=True)
     for e in evaluations:
         chosen = Split.VALIDATION if Split.VALIDATION in e.table.choices else Split.TEST
-        typer.echo("\n" + table1_printed(e.table, chosen_on=chosen, scales=names.scales).to_text())
+        table = table1_printed(e.table, chosen_on=chosen, scales=names.scales, observed=observed_scores(e))
+        typer.echo("\n" + table.to_text())
     typer.echo(f"\n{RESEARCH_USE}\nmade:")
     files_made(out / "tables", out / "figures", out / "report.html")
 

@@ -78,7 +78,7 @@ def consequences_printed(e: Evaluation, names: Names) -> PrintedTable:
         for value, drawn in ((c.avoided, c.avoided_patient), (c.missed, c.missed_patient)):
             cells.append(notes.of(percent_text(value), value.reason))
             limits = interval_text(100 * value.estimate, 100 * drawn[0], 100 * drawn[1], 1)
-            cells.append(notes.of(limits, value.reason or "at 0 and 100 replicates have no spread; see Wilson's"))
+            cells.append(notes.of(limits, value.reason or "at 0 and 100 % replicates have no spread; see Wilson's"))
         rows.append((*_head(judged, names), *cells))
     return PrintedTable(
         title="What would have happened, had only lesions above the cut-off been biopsied",

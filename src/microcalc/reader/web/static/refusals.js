@@ -30,7 +30,7 @@ export class Refusals {
     this.files = all.filter((file) => file.at > putAway);
     const count = this.files.length;
     this.element.hidden = !count;
-    this.title.textContent = `${count} ${count === 1 ? "file" : "files"} of the watched folder not taken in`;
+    this.title.textContent = count ? `${count} ${count === 1 ? "file" : "files"} of the watched folder refused` : "";
     this.list.replaceChildren(
       ...this.files.map(({ file, code, message, at }) =>
         h("li", {}, icon("refused"), h("span", { class: "dim" }, clock(at)), h("strong", {}, file), " ", message || code),
