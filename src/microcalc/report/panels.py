@@ -310,11 +310,11 @@ def compose_sheet(panel: HeatmapPanel, *, mark: str = "") -> Sheet:
 
 def _sheet_title(pen: ImageDraw.ImageDraw, panel: HeatmapPanel, mark: str, width: int) -> None:
     """The network, its grid beside it as far as the mark in the other corner leaves room, and the mark."""
-    bold, small = font(_TEXT_PIXELS + 3, bold=True), font(_TEXT_PIXELS - 3)
+    bold, small, smaller = font(_TEXT_PIXELS + 3, bold=True), font(_TEXT_PIXELS - 3), font(_TEXT_PIXELS - 6)
     title = model_title(panel.network)
     pen.text((_SIDE, 8), title, font=bold, fill=INK)
     pen.text((width - 4, 10), mark, font=small, fill=MUTED, anchor="ra")
-    pen.text((_SIDE + bold.getlength(title) + 12, 12), grid_words(panel.grid), font=small, fill=INK)
+    pen.text((_SIDE + bold.getlength(title) + 12, 14), grid_words(panel.grid), font=smaller, fill=INK)
 
 
 def _chunks(examples: tuple[HeatmapExample, ...], size: int) -> list[tuple[HeatmapExample, ...]]:
