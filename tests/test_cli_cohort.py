@@ -1,5 +1,6 @@
 """The commands `microcalc cohort ...`: what they print, make and end with."""
 
+import io
 import json
 import os
 from pathlib import Path
@@ -11,6 +12,7 @@ from cohort_samples import cohort, encode_sample, names_in, table
 from microcalc import RESEARCH_USE
 from microcalc.cli import cohort as commands
 from microcalc.cli import meter
+from microcalc.cli.console import errors_to
 from microcalc.cohort import read_cohort
 from microcalc.errors import CohortError, InputError, ProtocolError
 
@@ -202,3 +204,9 @@ def test_a_log_gets_a_line_now_and_then(source: Path, tmp_path: Path, monkeypatc
     monkeypatch.setattr(meter, "_SECONDS_BETWEEN_LINES", -1.0)
     out = run("from-folders", source, "--out", tmp_path / "c")
     assert out.output.splitlines()[1:13] == [f"{k} of 12 images" for k in range(1, 13)]
+
+
+def test_an_error_cannot_steer_the_terminal() -> None:
+    stream = io.StringIO()
+    errors_to(stream, "first\x1b[2J\0\nsecond")
+    assert stream.getvalue() == "microcalc: first?[2J?\nsecond\n"

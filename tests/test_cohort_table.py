@@ -103,6 +103,11 @@ def test_the_label_is_derived_from_the_pathology(pathology: Pathology) -> None:
             {"pathology": "cancer"},
             "pathology must be one of benign, high_risk, dcis, invasive, or empty; found 'cancer'",
         ),
+        ({"laterality": "left"}, "laterality must be one of L, R, or empty; found 'left'"),
+        (
+            {"pathology": "Big Cancer"},
+            "pathology must be one of benign, high_risk, dcis, invasive, or empty; found 'Big",
+        ),
         ({"laterality": "X"}, "laterality must be one of L, R, or empty; found 'X'"),
         ({"view": "XY"}, "view must be one of CC, MLO"),
         ({"split": "valid"}, "split must be one of train, validation, test, or empty; found 'valid'"),
@@ -122,7 +127,7 @@ def test_the_label_is_derived_from_the_pathology(pathology: Pathology) -> None:
         ({"image_id": "b."}, "image_id must be a safe file name"),
         ({"image_id": "con.x"}, "image_id must be a safe file name"),
         ({"image_id": "b" * 129}, "image_id must be a safe file name"),
-        ({"image_id": "A"}, "image_id must be unique; 'A' stands in line 2 already"),
+        ({"image_id": "A"}, "image_id must be unique; 'a' stands in line 2 already, and 'A' differs"),
         ({"site": "x\ny"}, "site must be one line of plain text"),
     ],
 )

@@ -95,7 +95,7 @@ def test_a_sheet_can_be_named(folder: Path, tmp_path: Path) -> None:
     assert facts(from_table(TableSource(folder / "t.xlsx", sheet="Sheet"), tmp_path / "c")) == EXPECTED
     with pytest.raises(TableError, match=r"the sheet must be one of \['notes', 'Sheet'\]; there is no 'x'"):
         from_table(TableSource(folder / "t.xlsx", sheet="x"), tmp_path / "d")
-    with pytest.raises(TableError, match="one column must be named image_path, path or file"):
+    with pytest.raises(TableError, match="missing: image_path or path or file"):
         from_table(TableSource(folder / "t.xlsx"), tmp_path / "d")
 
 
@@ -174,6 +174,12 @@ def test_the_record_names_no_folder_of_the_machine(folder: Path, tmp_path: Path)
         (3, {"exam_date": "5/3/2018"}, "line 5: exam_date must be a day of the calendar as YYYY-MM-DD"),
         (1, {"image_id": "a"}, "line 3: image_id must be unique; 'a' stands in line 2 already"),
         (1, {"image_path": "img/none.png"}, "line 3: the image file must exist; there is no img/none.png"),
+        (1, {"image_path": "t.txt"}, "line 3: t.txt: an image must be a PNG, TIFF or JPEG file"),
+        (
+            1,
+            {"image_id": "A"},
+            "line 3: image_id must be unique; 'a' stands in line 2 already, and 'A' differs in upper",
+        ),
         (1, {"image_path": ""}, "line 3: the image path must not be empty"),
         (1, {"image_path": "img"}, "line 3: the image file must exist; there is no img"),
         (1, {"image_path": "img/a.png"}, "line 3: an image file may stand in a table once; line 2 has it too"),
@@ -184,10 +190,17 @@ def test_a_bad_row_refuses_the_whole_by_its_line(
     folder: Path, tmp_path: Path, kind: str, row: int, cells: dict[str, object], message: str
 ) -> None:
     make = written if kind == "csv" else workbook
+    (folder / "t.txt").write_text("no image")
     with pytest.raises(InputError) as caught:
         from_table(make(folder / f"t.{kind}", changed(row, **cells)), tmp_path / "c")
     assert f"t.{kind}: every image must be usable; 1 of 4 are not:\n  {message}" in str(caught.value)
     assert names_in(tmp_path) == ["mine"]
+
+
+def test_what_cannot_be_printed_is_told_in_signs_that_can(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no 'img/\\x00\.png' in the table's folder") as caught:
+        from_table(written(folder / "t.csv", changed(1, image_path="img/\0.png")), tmp_path / "c")
+    assert "\0" not in str(caught.value)
 
 
 def test_bad_rows_and_bad_images_are_named_together_in_order(folder: Path, tmp_path: Path) -> None:
@@ -219,11 +232,12 @@ def test_bad_rows_can_be_left_out_with_a_verdict_on_each(folder: Path, tmp_path:
     [
         (
             ["x", *HEADER[1:]],
-            r"one column must be named image_path, path or file and hold the images' paths; found \['x'",
+            r"missing: image_path or path or file; found \['x', 'image_id'",
         ),
-        (["path", "file", *HEADER[2:]], r"found \['path', 'file'\]"),
+        (["path", "file", *HEADER[2:]], r"one column must hold the images' paths; found \['path', 'file'\]"),
         ([*HEADER[:5], "Label"], r"column label must stand in a table once; it is there as \['label', 'Label'\]"),
-        (["path", "image_id", "patient", *HEADER[3:]], r"needs the columns .*\['patient_id'\] missing"),
+        (["path", "image_id", "patient", *HEADER[3:]], r"label or pathology; missing: patient_id; found \['path'"),
+        (["path", *"abcde"], r"missing: patient_id; label or pathology; found \['path', 'a', .*'e'\]\. Name them"),
     ],
 )
 def test_a_table_with_wrong_columns_is_refused(folder: Path, tmp_path: Path, header: list[str], message: str) -> None:

@@ -31,8 +31,9 @@ def counted(count: int, noun: str) -> str:
 
 
 def errors_to(stream: TextIO, message: str) -> None:
-    """Print an error."""
-    print(f"microcalc: {message}", file=stream)
+    """Print an error, line by line, without signs that would steer the terminal."""
+    lines = map(printable, f"microcalc: {message}".split("\n"))
+    print("\n".join(lines), file=stream)
 
 
 def files_made(*paths: object) -> None:

@@ -257,17 +257,19 @@ class _RowChecker:
         folded = pd.Series([v.casefold() for v in ids], dtype=object)
         again = folded.duplicated().to_numpy() & (ids != "")
         first = {name: position for position, name in reversed(list(enumerate(folded)))} if again.any() else {}
-        self._refuse(
-            again,
-            "duplicate-id",
-            lambda i: f"image_id must be unique; {ids[i]!r} stands in line {self._lines[first[folded[i]]]} already",
-        )
+
+        def clash(i: int) -> str:
+            other = first[folded[i]]
+            also = "" if ids[i] == ids[other] else f", and {ids[i]!r} differs in upper and lower case only"
+            return f"image_id must be unique; {ids[other]!r} stands in line {self._lines[other]} already{also}"
+
+        self._refuse(again, "duplicate-id", clash)
 
     def _words(self, column: str, spelling: Callable[[str], str], words: list[str]) -> None:
-        self._map(column, spelling)
         known = {"", *words}
-        rule = f"{column} must be one of {', '.join(words)}, or empty"
-        self._refuse(~self._matches(column, known.__contains__), column.replace("_", "-"), self._found(column, rule))
+        found = self._found(column, f"{column} must be one of {', '.join(words)}, or empty")  # as it was written
+        self._map(column, spelling)
+        self._refuse(~self._matches(column, known.__contains__), column.replace("_", "-"), found)
 
     def _map(self, column: str, function: Callable[[str], str]) -> None:
         codes, values = pd.factorize(self._texts[column])

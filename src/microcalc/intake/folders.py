@@ -217,7 +217,8 @@ def _sorted_files(files: list[_File], pattern: re.Pattern[str] | None) -> _Sorte
         row: dict[str, object] = {"image_id": name, "patient_id": name, "label": file.label}
         match = None if pattern is None else pattern.search(file.relative.with_suffix("").as_posix())
         if count[name.casefold()] > 1:
-            message = f"image_id {name!r} must be unique; {count[name.casefold()]} files would have it. Rename them"
+            alike = f"{count[name.casefold()]} files would have it (upper and lower case are not told apart)"
+            message = f"image_id {name!r} must be unique; {alike}. Rename them"
             out.verdicts.append(Verdict(file.source, False, "duplicate-id", message, name))
         elif pattern is not None and match is None:
             message = f"the file name must match the patient pattern {pattern.pattern!r}; it does not"

@@ -74,11 +74,13 @@ class Candidate:
         source: name of file or row for messages and verdicts, without folders of the machine.
         path: of the image file.
         row: columns of the contract, checked.
+        file: name of the file for messages, where the source does not say it.
     """
 
     source: str
     path: Path
     row: Mapping[str, object]
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -238,7 +240,8 @@ def _picture(candidate: Candidate, settings: IntakeSettings) -> _Picture:
         code = "wrong-size"
         fitted, padded = fit_to_square(pixels)
     except ImageError as error:
-        return _Picture(candidate, code=code, fault=str(error).removeprefix(f"{candidate.path}: "))
+        fault = str(error).removeprefix(f"{candidate.path}: ")
+        return _Picture(candidate, code=code, fault=f"{candidate.file}: {fault}" if candidate.file else fault)
     synthetic = says_synthetic(candidate.path)
     return _Picture(
         candidate,

@@ -27,6 +27,9 @@ __all__ = ["PATH_COLUMNS", "TableSource", "from_table"]
 PATH_COLUMNS = ("image_path", "path", "file")
 """Names that the column with the image's path may have; a table has one of them."""
 
+_NEEDED = (PATH_COLUMNS, ("patient_id",), ("label", "pathology"))
+"""Columns that a table needs, each with the names that it may have."""
+
 _WORKBOOKS = (".xlsx", ".xlsm")
 _DELIMITERS = ",;\t"
 """What may separate the cells of a CSV file; spreadsheets of some countries write semicolons."""
@@ -80,7 +83,7 @@ def from_table(
         verdicts.insert(0, Verdict(source.path.name, True, "other-columns", note))
     rows = [{str(k): v for k, v in row.items()} for row in checked.table.to_dict(orient="records")]
     found = zip(names, paths, rows, strict=True)
-    candidates = [Candidate(name, path, row) for name, path, row in found if name not in bad]
+    candidates = [Candidate(name, path, row, path.name) for name, path, row in found if name not in bad]
     description = {"kind": "table", "name": source.path.name, "sheet": source.sheet or ""}
     gathering = Gathering(str(source.path), description, candidates, verdicts)
     return gather(gathering, out, settings or IntakeSettings(), progress=progress)
@@ -116,10 +119,13 @@ def _named_columns(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
         if len(names) > 1 and column in (*COLUMNS, *PATH_COLUMNS):
             raise TableError(f"{path}, line 1: column {column} must stand in a table once; it is there as {names}")
     of_path = [c for c in PATH_COLUMNS if c in spelled]
-    if len(of_path) != 1:
+    if len(of_path) > 1:
+        raise TableError(f"{path}, line 1: one column must hold the images' paths; found {of_path}. Rename the others")
+    missing = [" or ".join(names) for names in _NEEDED if not spelled.keys() & set(names)]
+    if missing:
         raise TableError(
-            f"{path}, line 1: one column must be named {', '.join(PATH_COLUMNS[:-1])} or {PATH_COLUMNS[-1]} and hold "
-            f"the images' paths; found {of_path or list(table.columns)}"
+            f"{path}, line 1: a table of images needs the columns {'; '.join(map(' or '.join, _NEEDED))}; "
+            f"missing: {'; '.join(missing)}; found {list(map(str, table.columns))}. Name them in the first line"
         )
     wanted = {spelled[c][0]: c for c in COLUMNS if c in spelled} | {spelled[of_path[0]][0]: "image_path"}
     others = [str(c) for c in table.columns if c and c not in wanted]
@@ -138,7 +144,8 @@ def _path_verdicts(names: list[str], cells: list[str], paths: list[Path]) -> Ite
             yield Verdict(name, False, "no-path", "the image path must not be empty")
         elif not path.is_file():
             message = (
-                f"the image file must exist; there is no {cell} in the table's folder, or the one that --images names"
+                f"the image file must exist; there is no {cell if cell.isprintable() else repr(cell)} "
+                "in the table's folder, or the one that --images names"
             )
             yield Verdict(name, False, "missing-file", message)
         elif path in first:
