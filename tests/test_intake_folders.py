@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,9 @@ SKIP = IntakeSettings(skip_bad=True)
 
 
 def put(path: Path, pixels: np.ndarray | None = None) -> None:
+    """Save a picture; by default one that is another for each path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture() if pixels is None else pixels).save(path)
+    Image.fromarray(picture(zlib.crc32(bytes(path)) % 65536) if pixels is None else pixels).save(path)
 
 
 @pytest.fixture
@@ -146,7 +148,7 @@ def test_what_cannot_be_fitted_is_named(source: Path, tmp_path: Path) -> None:
 def test_twelve_bits_are_stretched_when_asked_for(tmp_path: Path) -> None:
     twelve = picture() >> 4
     put(tmp_path / "mine/benign/a.png", twelve)
-    put(tmp_path / "mine/malignant/b.png", twelve)
+    put(tmp_path / "mine/malignant/b.png", twelve[::-1])
     out = from_folders(tmp_path / "mine", tmp_path / "c", IntakeSettings(stored_bits=12))
     expected = np.rint(twelve.astype(float) * 65535 / 4095)
     np.testing.assert_array_equal(read_roi(out.image_path("a")), expected)
@@ -156,7 +158,7 @@ def test_twelve_bits_are_stretched_when_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("shift", "bits"), [(4, 12), (2, 14)])
 def test_greys_that_were_not_stretched_are_told(tmp_path: Path, shift: int, bits: int) -> None:
     put(tmp_path / "mine/benign/a.png", picture() >> shift)
-    put(tmp_path / "mine/malignant/b.png", picture() >> shift)
+    put(tmp_path / "mine/malignant/b.png", picture(500) >> shift)
     out = from_folders(tmp_path / "mine", tmp_path / "c")
     assert f"bring them in again with --stored-bits {bits}" in verdicts(out)["grey-range"]
 
@@ -325,6 +327,25 @@ def test_a_folder_that_may_not_be_opened_is_told(source: Path, tmp_path: Path, m
         from_folders(source, tmp_path / "c")
 
 
+def test_a_picture_in_both_classes_is_refused_by_both_names(source: Path, tmp_path: Path) -> None:
+    shutil.copy(source / "benign/a.png", source / "malignant/e.png")
+    with pytest.raises(InputError, match="2 of 5 are not") as refusal:
+        from_folders(source, tmp_path / "c")
+    for one, other, label in (("benign/a", "malignant/e", "malignant"), ("malignant/e", "benign/a", "benign")):
+        words = f"{one}.png: a picture must stand in one class; {other}.png is {label} and has the same bytes"
+        assert words in str(refusal.value)
+
+
+def test_a_picture_in_both_classes_can_be_left_out_on_both_sides(source: Path, tmp_path: Path) -> None:
+    shutil.copy(source / "benign/a.png", source / "malignant/e.png")
+    shutil.copy(source / "benign/b.tif", source / "benign/b2.tif")  # twice in one class is no contradiction
+    out = from_folders(source, tmp_path / "c", SKIP)
+    assert out.table["image_id"].tolist() == ["b", "b2", "c", "d"]
+    entry = out.record["verdicts"]
+    assert isinstance(entry, list)
+    assert [v["source"] for v in entry if v["code"] == "two-labels"] == ["benign/a.png", "malignant/e.png"]
+
+
 def test_nothing_but_bad_files_is_refused_even_when_they_may_be_left_out(tmp_path: Path) -> None:
     for name in ("benign/a.png", "malignant/b.png"):
         (tmp_path / "mine" / name).parent.mkdir(parents=True)
@@ -394,3 +415,11 @@ def test_a_target_below_a_file_is_told(source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(MicrocalcError, match=r"file/c: cannot be written .* choose a folder that you may write to"):
         from_folders(source, tmp_path / "file/c")
+
+
+def test_empty_files_in_both_classes_are_damaged_and_not_contradictory(source: Path, tmp_path: Path) -> None:
+    for name in ("benign/empty.png", "malignant/empty2.png"):
+        (source / name).write_bytes(b"")
+    with pytest.raises(InputError, match="2 of 6 are not") as refusal:
+        from_folders(source, tmp_path / "c")
+    assert "must stand in one class" not in str(refusal.value)

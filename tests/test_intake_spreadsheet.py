@@ -197,6 +197,13 @@ def test_a_bad_row_refuses_the_whole_by_its_line(
     assert names_in(tmp_path) == ["mine"]
 
 
+def test_a_copy_with_another_label_is_refused_by_both_lines(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "img/a.png", folder / "img/c.png")
+    with pytest.raises(InputError, match=r"line 2: a picture must stand in one class; line 4 is malignant") as caught:
+        from_table(written(folder / "t.csv"), tmp_path / "c")
+    assert "line 4: a picture must stand in one class; line 2 is benign" in str(caught.value)
+
+
 def test_what_cannot_be_printed_is_told_in_signs_that_can(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no 'img/\\x00\.png' in the table's folder") as caught:
         from_table(written(folder / "t.csv", changed(1, image_path="img/\0.png")), tmp_path / "c")

@@ -26,6 +26,7 @@ from microcalc.cohort.table import Cohort, CohortWriter, Verdict, read_cohort
 from microcalc.cohort.writer import CLASS_FOLDERS
 from microcalc.errors import ImageError, InputError, ProtocolError
 from microcalc.intake.naming import RowNames
+from microcalc.intake.twins import LabelledFile, in_both_classes
 
 __all__ = ["Candidate", "Gathering", "IntakeSettings", "Progress", "gather"]
 
@@ -126,7 +127,7 @@ class _Tally:
     brightest: int = 0
 
     def count(self, picture: _Picture) -> None:
-        label = CLASS_FOLDERS[label_of(picture.candidate.row.get("label"), picture.candidate.row.get("pathology"))]
+        label = CLASS_FOLDERS[_label(picture.candidate)]
         self.padded += picture.padded
         self.cropped += picture.cropped
         self.synthetic += picture.synthetic
@@ -190,14 +191,16 @@ def gather(gathering: Gathering, out: Path, settings: IntakeSettings, *, progres
         CohortError: ``out`` is not empty.
         MicrocalcError: the disk is full, or ``out`` cannot be written.
     """
-    left_out = [v for v in gathering.verdicts if not v.accepted]
+    left_out = [v for v in gathering.verdicts if not v.accepted] + _two_labels(gathering.candidates)
     remarks = [v for v in gathering.verdicts if v.accepted]
     tally = _Tally()
     hidden = settings.key is not None
     description = {k: v for k, v in gathering.description.items() if not (hidden and k in _TELLING)}
     with CohortWriter(out, sources=[description]) as writer:
         names = RowNames(settings.key, out)
-        pictures = in_order(lambda candidate: _picture(candidate, settings), gathering.candidates)
+        bad = {v.source for v in left_out}
+        good = [candidate for candidate in gathering.candidates if candidate.source not in bad]
+        pictures = in_order(lambda candidate: _picture(candidate, settings), good)
         for done, picture in enumerate(pictures, start=1):
             if picture.fault:
                 name = str(picture.candidate.row["image_id"])
@@ -206,7 +209,7 @@ def gather(gathering: Gathering, out: Path, settings: IntakeSettings, *, progres
                 writer.add_encoded(names.named(_row(picture)), picture.png)
                 tally.count(picture)
             if progress is not None:
-                progress(done, len(gathering.candidates))
+                progress(done, len(good))
         left_out.sort(key=lambda verdict: _natural(verdict.source))
         _refuse(gathering, left_out, settings)
         names.close(writer)
@@ -216,6 +219,27 @@ def gather(gathering: Gathering, out: Path, settings: IntakeSettings, *, progres
         for verdict in (*remarks, *tally.remarks(str(gathering.description["name"]), settings), *left_out):
             writer.reject(_hidden(verdict, names) if hidden else verdict)
     return read_cohort(out)
+
+
+def _label(candidate: Candidate) -> int:
+    return label_of(candidate.row.get("label"), candidate.row.get("pathology"))
+
+
+def _two_labels(candidates: Sequence[Candidate]) -> list[Verdict]:
+    """Verdicts on files that stand in both classes."""
+    twins = in_both_classes([LabelledFile(c.source, c.path, _label(c)) for c in candidates])
+    rule = "a picture must stand in one class"
+    return [
+        Verdict(
+            c.source,
+            False,
+            "two-labels",
+            f"{rule}; {twins[c.source]} is {CLASS_FOLDERS[1 - _label(c)]} and has the same bytes. Remove the wrong one",
+            str(c.row["image_id"]),
+        )
+        for c in candidates
+        if c.source in twins
+    ]
 
 
 def _hidden(verdict: Verdict, names: RowNames) -> Verdict:
