@@ -2,6 +2,7 @@
 
 import datetime as dt
 import itertools
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -158,20 +159,35 @@ def test_sets_are_found_wherever_brute_force_finds_some(patients: list[tuple[int
 
 
 @pytest.mark.parametrize(
-    ("patients", "labels", "message"),
+    ("by", "patients", "labels", "dated", "found"),
     [
-        (list("aabbccdd"), [0] * 8, "0 malignant images"),
-        (list("aaaabbbb"), [0, 0, 1, 1] * 2, r"of [01] patient\(s\)"),
+        ("patient", "aabbccddeeff", [0] * 12, False, r"at least 6 .*there are 6, 6 with benign and 0 with malignant"),
+        (
+            "patient",
+            "aaaabbbb",
+            [0, 0, 1, 1] * 2,
+            False,
+            r"at least 6 .*there are 2, 2 with benign and 2 with malignant",
+        ),
+        ("date", "aabbccddee", [0, 1] * 5, True, r"at least 6 .*there are 5, 5 with"),
+        ("image", "aaaa", [0, 1] * 2, True, r"at least 6 .*there are 1, 1 with"),
+        ("image", "aaaa", [0, 1] * 2, False, r"at least 4 patients, 2 with benign and 2 with .*there are 1, 1 with"),
     ],
 )
-def test_sets_that_would_be_poor_are_refused_with_the_way_out(
-    patients: list[str], labels: list[int], message: str
+def test_too_few_patients_are_the_reason_whatever_was_asked(
+    by: Any, patients: str, labels: list[int], dated: bool, found: str
 ) -> None:
-    with pytest.raises(
-        SplitError, match="each set must hold both classes and at least 2 patients; .*" + message
-    ) as caught:
-        assign_splits(table(patients, labels), SplitSettings(by="patient"))
-    assert "Bring more patients, of both classes, or raise the fractions" in str(caught.value)
+    dates = [f"2018-01-{k + 1:02d}" for k in range(len(labels))] if dated else [""] * len(labels)
+    with pytest.raises(SplitError, match=rf"split by {by}: a split needs {found}") as caught:
+        assign_splits(table(list(patients), labels, exam_date=dates), SplitSettings(by=by))
+    assert "Bring more patients, of both classes" in str(caught.value)
+    assert "by patient" not in str(caught.value).removeprefix("split by patient")
+
+
+def test_four_patients_are_enough_to_split_by_image_without_dates() -> None:
+    asked = SplitSettings(by="image", test_fraction=0.5, validation_fraction=0.5)
+    out = assign_splits(table(list("aaaabbbbccccdddd"), [0, 0, 1, 1] * 4), asked)
+    assert set(out.split) == {"train", "validation", "test"}
 
 
 def test_a_share_that_whole_patients_cannot_meet_is_told() -> None:

@@ -75,6 +75,7 @@ def assign_splits(table: pd.DataFrame, settings: SplitSettings) -> SplitResult:
     """
     images = _images(table)
     by, notes = _resolve(images, settings)
+    _refuse_too_few(images, settings, by)
     if by == "table":
         draft = _by_table(images, settings)
     elif by == "image":
@@ -284,9 +285,9 @@ def _first_day(images: Images, latest: NDArray[np.datetime64], fraction: float) 
         possible &= (holders >= 1) & (holders[0] - holders >= 2)  # two sets are made of the rest
     if not possible.any():
         raise SplitError(
-            "to split by date, some day must leave both classes and enough patients before it and from it on "
-            f"({2 * MIN_PATIENTS} before, {MIN_PATIENTS} from then on); no day does. "
-            "Split by patient (split.by: patient)"
+            "to make the test set by date, some day must leave both classes and enough patients before it and from it "
+            f"on ({2 * MIN_PATIENTS} before, {MIN_PATIENTS} from then on); no day does. Split by patient "
+            "(split.by: patient)"
         )
     miss = np.abs(tested / len(images.label) - fraction)
     miss[~possible] = np.inf
@@ -303,6 +304,22 @@ def _from_each_day_on(position: NDArray[np.int64], amounts: NDArray[np.int64]) -
 
 
 # ---------------------------------------------------------------------------------------------- judgement
+
+
+def _refuse_too_few(images: Images, settings: SplitSettings, by: str) -> None:
+    """Say at once where no draw and no day can help: fewer patients than the sets together need."""
+    if by == "table" or (by == "image" and (images.given != "").all()):
+        return
+    by_day = settings.test_from is None and not np.isnat(images.date).any()
+    sets = 2 if by == "image" and not by_day else len(Split)  # by image, train and validation may share patients
+    counts = images.counts(np.ones(len(images.label), dtype=bool)) > 0
+    found = (len(counts), *counts.sum(axis=0).tolist())
+    if any(have < need for have, need in zip(found, (sets * MIN_PATIENTS, sets, sets), strict=True)):
+        raise SplitError(
+            f"split by {by}: a split needs at least {sets * MIN_PATIENTS} patients, {sets} with benign and {sets} with "
+            f"malignant images among them; there are {found[0]}, {found[1]} with benign and {found[2]} with malignant "
+            "images. Bring more patients, of both classes"
+        )
 
 
 def _refuse_poor_sets(images: Images, draft: Draft, by: str) -> None:
