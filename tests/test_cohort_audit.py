@@ -72,7 +72,10 @@ def test_the_default_sets_are_foretold(folder: Path) -> None:
 
 def test_a_cohort_that_cannot_be_divided_is_told(tmp_path: Path) -> None:
     cohort(tmp_path / "c", table(list("abcd"), [0, 0, 0, 1]))
-    assert "cannot be divided: split by patient: each set" in messages(check_cohort(tmp_path / "c"))["no-split"]
+    assert (
+        "cannot be divided: split by patient: a split needs at least 6 patients"
+        in messages(check_cohort(tmp_path / "c"))["no-split"]
+    )
 
 
 def test_made_up_images_and_remarks_of_intake_are_told(tmp_path: Path) -> None:
