@@ -319,3 +319,9 @@ def test_tables_with_frozen_cut_offs_say_who_chose_them(with_levels):
 def test_what_was_dropped_stands_below_table_1(tmp_path, both_sets):
     write_evaluation_tables([both_sets], tmp_path, notes=("3 of 123 images lack a score.",))
     assert (tmp_path / "table1.md").read_text().count("3 of 123 images lack a score.") == 2
+
+
+def test_the_bands_of_net_benefit_lie_inside_their_panels(both_sets):
+    figure = decision_figure(both_sets, Names())
+    highest = max(np.nanmax(curve.high) for curve in both_sets.decision.values())
+    assert figure.axes[0].get_ylim()[1] > highest

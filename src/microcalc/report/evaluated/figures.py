@@ -123,7 +123,8 @@ def decision_figure(e: Evaluation, names: Names) -> Figure:
     """Net benefit as small multiples: the model with its band against a biopsy for everybody and for nobody."""
     shown = {model: curve for model, curve in e.decision.items() if not curve.reason}
     figure, grid = _multiples(len(shown), "Threshold probability", "Net benefit")
-    top = 1.15 * max(e.table.test.malignant / e.table.test.images, 0.05)
+    highest = [float(np.nanmax(curve.high, initial=0.0)) for curve in shown.values()]
+    top = 1.05 * max(e.table.test.malignant / e.table.test.images, 0.05, *highest)
     titles = fitted([names.title(model) for model in shown], TITLE_MM - 1, bold=True)
     for axes, title, curve in zip(grid, titles, shown.values(), strict=True):
         _draw_decision(axes, curve, top)
