@@ -6,6 +6,7 @@ Drawn for one journal column in the style of `report.style`; numbers come from t
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
