@@ -67,6 +67,9 @@ def test_a_plan_times_the_networks_and_does_nothing_else(cohort: Path, protocol:
     assert done.exit_code == 0, done.output
     assert len(re.findall(r"lr1e-0[34] +DenseNet-201 +\d+\.\d", done.output)) == 2
     assert "Nothing was done." in done.output
+    assert re.search(r"training: about \d.*; scoring: about \d", done.output)
+    assert "Reading the images, statistics, heatmaps and report come on top and were not timed." in done.output
+    assert "at most" not in done.output
     assert not (tmp_path / "s").exists()
 
 

@@ -20,7 +20,7 @@ from microcalc.learn.predict import SCORES
 from microcalc.predictions import read_predictions
 from microcalc.protocol import ENSEMBLE, Protocol, checked_protocol
 from microcalc.report.panels import caption_words, panel_png
-from microcalc.study import Plan, StudyOptions, make_plan, open_study, run_name, run_study
+from microcalc.study import Plan, StudyOptions, estimate, make_plan, open_study, run_name, run_study
 from microcalc.study.heatmaps import heatmap_panel, localisation
 
 PROTOCOL = {
@@ -312,6 +312,13 @@ def test_the_plan_names_every_job_once(cohort: Path, tmp_path: Path):
     assert [(j.run, j.network) for j in jobs] == [
         (r, n) for r in ("lr1e-04", "lr1e-05") for n in ("resnet101", "densenet201")
     ]
+
+
+def test_an_estimate_tells_training_from_scoring(cohort: Path, tmp_path: Path):
+    (one,) = estimate(plan(cohort, tmp_path, protocol(networks=["densenet201"])))
+    images = one.job.images
+    assert one.training_seconds == pytest.approx(2 * one.epoch_seconds)
+    assert one.scoring_seconds == pytest.approx((len(images.validation) + len(images.test)) * one.step.predict_seconds)
 
 
 def test_runs_are_named_after_their_learning_rate():

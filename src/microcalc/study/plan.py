@@ -87,13 +87,15 @@ class Estimate:
         job: that is judged.
         step: measured here, in this run.
         epoch_seconds: of one epoch, validation included.
-        at_most_seconds: if no epoch is saved by early stopping.
+        training_seconds: of all epochs, if none is saved by early stopping.
+        scoring_seconds: of the forward passes over validation and test images.
     """
 
     job: Job
     step: StepTime
     epoch_seconds: float
-    at_most_seconds: float
+    training_seconds: float
+    scoring_seconds: float
 
 
 def run_name(learning_rate: float) -> str:
@@ -176,7 +178,10 @@ def _images(cohort: Cohort, split: SplitResult, source: CohortPixels) -> StudyIm
 
 
 def estimate(plan: Plan) -> list[Estimate]:
-    """Time one training step and one forward pass of every network here, and reckon the jobs' time from them."""
+    """Time one training step and one forward pass of every network here, and reckon the jobs' time from them.
+
+    What comes before and after the jobs (reading the images, statistics, heatmaps, report) is not in it.
+    """
     measured: dict[str, StepTime] = {}
     out = []
     for job in plan.jobs:
@@ -186,6 +191,6 @@ def estimate(plan: Plan) -> list[Estimate]:
         seen = batches_per_epoch(len(images.train) * plan.protocol.augmentation.copies, job.batch_size) * job.batch_size
         looked_at = len(images.validation) + min(plan.protocol.training.batchnorm_images, len(images.train))
         epoch = seen * step.train_seconds + looked_at * step.predict_seconds
-        last = (len(images.validation) + len(images.test)) * step.predict_seconds
-        out.append(Estimate(job, step, epoch, epoch * job.max_epochs + last))
+        scoring = (len(images.validation) + len(images.test)) * step.predict_seconds
+        out.append(Estimate(job, step, epoch, epoch * job.max_epochs, scoring))
     return out
