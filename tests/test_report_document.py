@@ -237,7 +237,10 @@ def test_further_sections_bring_their_tables_and_figures() -> None:
     section = Section("Subgroups by view", ("In words.",), (table,), (figure,), ("A note.",))
     base = plain()
     whole = dataclasses.replace(base, runs=(dataclasses.replace(base.runs[0], sections=(section,)),))
-    page = Page(render_report(whole))
+    text = render_report(whole)
+    page = Page(text)
+    assert '<p class="intro">In words.</p>' in text
+    assert re.search(r"[^}]*\.intro\b[^}]*\{ break-after: avoid; \}", text)  # in print it stays with what it introduces
     assert "run-1-section-1" in page.values("id")
     assert "A further figure." in page.values("alt")
     assert "In words." in page.text
