@@ -353,6 +353,15 @@ def test_synthetic_figures_are_marked() -> None:
     assert not any("synthetic" in t.get_text() for f in plain.drawn() for t in f.figure.texts)
 
 
+@pytest.mark.parametrize("models", [("xception",), ("xception", "ensemble"), (*LONG, "ensemble")])
+def test_the_mark_touches_no_other_words(models: tuple[str, ...]) -> None:
+    for drawn in draw_figures(content(run(models=models))).drawn():
+        texts = [t for t in drawn.figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
+        (mark,) = (t for t in texts if t.get_text() == "synthetic phantoms")
+        box = mark.get_window_extent()
+        assert not [t.get_text() for t in texts if t is not mark and t.get_window_extent().overlaps(box)], drawn.name
+
+
 def test_the_style_is_put_back_after_an_error() -> None:
     size = mpl.rcParams["font.size"]
     with pytest.raises(ZeroDivisionError), drawing():

@@ -242,9 +242,13 @@ def keys_below(figure: Figure, handles: Sequence[Line2D]) -> None:
 
 
 def mark(figure: Figure, words: str) -> None:
-    """Write a few words, small, up the right edge of a figure; all figures keep 3 mm free there."""
+    """Write a few words, small, up the right edge of a figure, at its top; all figures keep 3 mm free there.
+
+    At the bottom they would meet the last number of a horizontal axis, which reaches beyond the axis.
+    """
     across, up = (side * _MM_PER_INCH for side in figure.get_size_inches())
-    figure.text(1 - 0.4 / across, 1.5 / up, words, rotation=90, ha="right", va="bottom", fontsize=5.5, color=MUTED)
+    top = 1 - 1.5 / up
+    figure.text(1 - 0.4 / across, top, words, rotation=90, ha="right", va="top", fontsize=5.5, color=MUTED)
 
 
 @functools.cache
