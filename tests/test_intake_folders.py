@@ -317,7 +317,7 @@ def test_what_is_no_file_can_be_left_out_with_a_verdict(no_files: dict[str, str]
     assert isinstance(entry, list)
     assert {v["source"] for v in entry if v["code"] == "no-file"} == set(no_files)
     assert len(out.table) == 4
-    assert "1 files that are no images were passed over: benign/notes.txt" in verdicts(out)["other-files"]
+    assert "1 file that is no image was passed over: benign/notes.txt" in verdicts(out)["other-files"]
 
 
 def test_a_folder_that_may_not_be_opened_is_told(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

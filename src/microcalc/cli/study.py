@@ -12,6 +12,7 @@ from microcalc.cli.console import counted, files_made, needs_training_packages
 from microcalc.cli.progress import StudyProgress, duration
 from microcalc.errors import ProtocolError
 from microcalc.intake.phantom import PhantomSettings, write_phantom_cohort
+from microcalc.predictions import read_predictions, score_table
 from microcalc.protocol import NETWORKS, Protocol, built_in_protocol, checked_protocol, read_protocol
 from microcalc.report.tables import table1_printed
 from microcalc.vocabulary import Split
@@ -180,8 +181,11 @@ def _carry_out(plan: "Plan", out: Path) -> None:
 
     with StudyProgress(len(plan.jobs)) as progress:
         tables = run_study(plan, out, report=progress, say=progress.say)
+    predictions = read_predictions(out / "predictions.csv")
     for table in tables:
         chosen = Split.VALIDATION if Split.VALIDATION in table.choices else Split.TEST
-        typer.echo("\n" + table1_printed(table, chosen_on=chosen).to_text())
+        test = score_table(predictions, run=table.run, split=Split.TEST, models=table.models)
+        observed = dict(zip(test.models, test.scores.T, strict=True))
+        typer.echo("\n" + table1_printed(table, chosen_on=chosen, observed=observed).to_text())
     typer.echo(f"\n{RESEARCH_USE}\nmade:")
     files_made(out / "predictions.csv", out / "tables", out / "figures", out / "heatmaps", out / "report.html")

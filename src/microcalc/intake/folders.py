@@ -111,7 +111,12 @@ def from_folders(
     if pattern is None:
         found.verdicts.insert(0, _patients_unknown(name))
     if there.other:
-        note = f"{len(there.other)} files that are no images were passed over: {', '.join(there.other[:5])}"
+        files = (
+            "1 file that is no image was"
+            if len(there.other) == 1
+            else f"{len(there.other)} files that are no images were"
+        )
+        note = f"{files} passed over: {', '.join(there.other[:5])}"
         found.verdicts.insert(0, Verdict(name, True, "other-files", note))
     candidates = [Candidate(file.source, file.path, row) for file, row in found.rows.values()]
     description = {"kind": "folders", "name": name, "patient_pattern": patient_pattern or ""}

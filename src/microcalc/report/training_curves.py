@@ -70,7 +70,7 @@ def learning_curves_figure(histories: Sequence[TrainingHistory]) -> Figure:
         auc = axes_mm(figure, _RIGHT_LEFT, bottom, _WIDTH, _HEIGHT)
         draw_auc(auc, history)
         if row == 0:
-            loss.set_title("loss", loc="right", fontweight="normal", color=MUTED)
+            loss.text(0.98, 0.96, "loss", transform=loss.transAxes, ha="right", va="top", color=MUTED)
             auc.set_title("validation AUC", loc="right", fontweight="normal", color=MUTED)
         if row == len(histories) - 1:
             loss.set_xlabel("epoch")
