@@ -16,7 +16,7 @@ def cells(*rows: LocalisationRow) -> list[dict[str, str]]:
 
 
 def test_the_grid_stands_beside_each_network() -> None:
-    assert [row["Grid"] for row in cells(FINE, SINGLE)] == ["3 × 3", "1 × 1"]
+    assert [row["Grid"] for row in cells(FINE, SINGLE)] == ["3×3", "1×1"]
     assert any("no place finer than a cell" in note for note in localisation_table([FINE]).notes)
 
 

@@ -229,7 +229,7 @@ def _cross_row(model: ModelResult, point: OperatingPoint) -> tuple[str, ...]:
 
 
 def _localisation_row(row: LocalisationRow, groups: bool, grids: bool, confidence: float) -> tuple[str, ...]:
-    grid = f"{row.grid[0]} × {row.grid[1]}" if row.grid else ""
+    grid = f"{row.grid[0]}×{row.grid[1]}" if row.grid else ""
     cells = [model_title(row.network), *([grid] if grids else []), *([row.group] if groups else [])]
     cells += [f"{row.images:,}", f"{row.empty:,}"]
     shares = (_percent(row.share_inside), _percent(row.share_expected))
