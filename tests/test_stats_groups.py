@@ -7,7 +7,7 @@ from statsmodels.stats.multitest import multipletests
 
 from microcalc.errors import StatisticsError
 from microcalc.predictions import ScoreTable
-from microcalc.stats import auc_overall, auc_pairs, clustered_delong, delong
+from microcalc.stats import auc_overall, auc_pairs, clustered_delong, delong, gee
 from microcalc.stats.levels import Aggregation, Level, aggregate, units_with_both_labels, why_no_level
 from microcalc.stats.multiplicity import holm
 from microcalc.stats.noninferiority import MEAN_OF_READERS, non_inferiority
@@ -234,6 +234,8 @@ def test_groups_count_what_the_cutoff_calls():
     assert (counts.tp, counts.fn) == ((called & truth).sum(), (~called & truth).sum())
     assert (counts.tn, counts.fp) == ((~called & ~truth).sum(), (called & ~truth).sum())
     assert counts.sensitivity == wilson(counts.tp, counts.tp + counts.fn)
+    robust = gee(table.y_true[:120], called[:, None], measure="sensitivity", clusters=table.patients[:120])
+    assert counts.sensitivity_patient == (robust.low[0], robust.high[0])
     assert all(row.counts is None for row in result.rows if row.model != table.models[0])
 
 

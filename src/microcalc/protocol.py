@@ -205,10 +205,8 @@ def checked_protocol(content: Mapping[str, object], *, source: str) -> Protocol:
     except ValidationError as error:
         lines = [f"  {_fault(e)}" for e in error.errors()]
         raise ProtocolError(
-            f"{source}: these settings are not allowed:\n"
-            + "\n".join(lines)
-            + "\nMend them, or leave them out to have "
-            "the paper's values"
+            f"{source}: these settings are not allowed:\n{chr(10).join(lines)}\n"
+            "Mend them, or leave them out to have the paper's values"
         ) from error
 
 

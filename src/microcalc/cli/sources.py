@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from microcalc import RESEARCH_USE
-from microcalc.cli.console import files_made, printable
+from microcalc.cli.console import counted, files_made, printable
 from microcalc.cli.meter import meter
 from microcalc.cohort.storage import write_atomically
 from microcalc.cohort.table import Cohort
@@ -147,7 +147,7 @@ def tell_cohort(cohort: Cohort, *, key: Path | None) -> None:
     flow = record.get("flow")
     steps = flow.get("left_out", []) if isinstance(flow, dict) else []
     for step in steps:
-        patients = f" ({step['patients']} patient{'' if step['patients'] == 1 else 's'})" if step["images"] else ""
+        patients = f" ({counted(step['patients'], 'patient')})" if step["images"] else ""
         typer.echo(f"  left out, {step['images']}{patients}: {step['reason']}")
     entry = record.get("verdicts")
     for verdict in entry if isinstance(entry, list) else []:

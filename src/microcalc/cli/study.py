@@ -183,9 +183,8 @@ def _carry_out(plan: "Plan", out: Path) -> None:
         tables = run_study(plan, out, report=progress, say=progress.say)
     predictions = read_predictions(out / "predictions.csv")
     for table in tables:
-        chosen = Split.VALIDATION if Split.VALIDATION in table.choices else Split.TEST
         test = score_table(predictions, run=table.run, split=Split.TEST, models=table.models)
         observed = dict(zip(test.models, test.scores.T, strict=True))
-        typer.echo("\n" + table1_printed(table, chosen_on=chosen, observed=observed).to_text())
+        typer.echo("\n" + table1_printed(table, chosen_on=table.usual_choice, observed=observed).to_text())
     typer.echo(f"\n{RESEARCH_USE}\nmade:")
     files_made(out / "predictions.csv", out / "tables", out / "figures", out / "heatmaps", out / "report.html")

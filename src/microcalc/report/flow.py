@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from microcalc.report.cohort_summary import CohortFlow, Exclusion, SetCounts
-from microcalc.report.style import COLUMN_MM, INK, MUTED, axes_mm, drawing, font, new_figure, shortened
+from microcalc.report.style import COLUMN_MM, INK, MUTED, axes_mm, drawing, new_figure, shortened, width_mm
 
 __all__ = ["flow_alt_text", "flow_figure"]
 
@@ -28,7 +28,6 @@ _PAD = 1.6  # mm between a box and its text
 _GAP = 6.0  # mm between two rows of boxes
 _MARGIN = 0.4  # mm around the whole, so that no stroke is cut
 _RIGHT = 81.0  # mm, right edge of the boxes; the strip beside it is for a mark
-_MM_PER_POINT = 25.4 / 72
 
 
 @dataclass(frozen=True)
@@ -192,5 +191,4 @@ def _broken(word: str, width: float) -> list[str]:
 
 def _width(text: str) -> float:
     """Width in mm in the bold face, which is the wider one."""
-    pixels_per_mm = 20.0
-    return font(_SIZE * _MM_PER_POINT * pixels_per_mm, bold=True).getlength(text) / pixels_per_mm
+    return width_mm(text, points=_SIZE, bold=True)

@@ -8,6 +8,7 @@ Sources: DeLong, DeLong and Clarke-Pearson, Biometrics 44:837 (1988); Sun and Xu
 """
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -248,9 +249,13 @@ def _result(
     )
 
 
-def why_no_variance(auc: float) -> str:
-    """Why the variance of an area cannot be estimated: it is 0 or 1; empty where it can."""
-    return f"an area of {auc:.0f} has no variance that could be estimated" if auc in (0.0, 1.0) else ""
+def why_no_variance(areas: Mapping[str, float]) -> str:
+    """Which of some areas, by name, have no variance that could be estimated, being 0 or 1; empty if none."""
+    return "; ".join(
+        f"{name}: an area of {area:.0f} has no variance that could be estimated"
+        for name, area in areas.items()
+        if area in (0.0, 1.0)
+    )
 
 
 def _why_no_interval(auc: float, variance: float) -> str:

@@ -65,8 +65,13 @@ def auc_pairs(result: DeLong, names: Sequence[str] | None = None) -> tuple[AucDi
         for k in range(j + 1, len(models)):
             difference = float(result.auc[j] - result.auc[k])
             variance = float(result.difference_variance[j, k])
-            reason = "; ".join(f"{models[i]}: {words}" for i in (j, k) if (words := why_no_variance(result.auc[i])))
-            pairs.append(_difference(models[j], models[k], (difference, variance, quantile), reason, result.clusters))
+            if difference == 0 and variance <= 0:
+                same = f"both {same_ranks(result.clusters)}"
+                pairs.append(AucDifference(models[j], models[k], 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, same))
+                continue
+            reason = why_no_variance({models[i]: float(result.auc[i]) for i in (j, k)})
+            variance = float("nan") if reason else variance
+            pairs.append(_difference(models[j], models[k], difference, variance, quantile, reason))
     return tuple(pairs)
 
 
@@ -146,14 +151,9 @@ def same_ranks(clusters: int | None) -> str:
     return alone if clusters is None else f"{alone}, or differ by the same in every patient"
 
 
-def _difference(a: str, b: str, values: tuple[float, float, float], reason: str, clusters: int | None) -> AucDifference:
-    difference, variance, quantile = values
+def _difference(a: str, b: str, difference: float, variance: float, quantile: float, reason: str) -> AucDifference:
     if np.isnan(difference) or np.isnan(variance):
-        reason = "an area or its variance is undefined"
-    elif difference == 0 and not variance > 0:
-        return AucDifference(a, b, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, f"both {same_ranks(clusters)}")
-    elif reason:
-        pass
+        reason = reason or "an area or its variance is undefined"
     elif variance > 0:
         error = float(np.sqrt(variance))
         z = difference / error

@@ -109,6 +109,7 @@ class LevelResult:
         mixed: units with malignant and benign images; they count as malignant.
         reason: why there is no table.
         ordinal: models whose highest category counts, whatever the aggregation.
+        units: the scores of the units; None where there is no table.
     """
 
     level: Level
@@ -117,6 +118,7 @@ class LevelResult:
     mixed: int = 0
     reason: str = ""
     ordinal: tuple[str, ...] = ()
+    units: ScoreTable | None = None
 
 
 @dataclass(frozen=True)
@@ -244,9 +246,7 @@ def evaluate_scores(
 
 
 def _usual_cutoffs(table: Table1) -> dict[str, float]:
-    """Table 1's cut-offs: frozen from validation, or else chosen on the test set itself."""
-    chosen = Split.VALIDATION if Split.VALIDATION in table.choices else Split.TEST
-    return {point.model: point.cutoff for point in table.points_of(chosen)}
+    return {point.model: point.cutoff for point in table.points_of(table.usual_choice)}
 
 
 @dataclass(frozen=True)
@@ -304,7 +304,7 @@ def _level(
     table = table1(units, chooser, run=run, settings=plan.settings, ensemble=plan.ensemble)
     table = replace(table, unit=str(level))
     ordinal = tuple(name for name in test.models if name in plan.ordinal)
-    return LevelResult(level, how, table, mixed=units_with_both_labels(test, level), ordinal=ordinal)
+    return LevelResult(level, how, table, mixed=units_with_both_labels(test, level), ordinal=ordinal, units=units)
 
 
 def _other_points(

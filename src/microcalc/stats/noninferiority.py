@@ -85,8 +85,7 @@ def _compare(
     for name in reader[1]:
         contrast[columns.index(name)] -= 1 / len(reader[1])
     difference, variance = float(contrast @ result.auc), _variance(result, contrast)
-    used = np.flatnonzero(contrast)
-    reason = "; ".join(f"{columns[i]}: {words}" for i in used if (words := why_no_variance(result.auc[i])))
+    reason = why_no_variance({columns[i]: float(result.auc[i]) for i in np.flatnonzero(contrast)})
     nan = float("nan")
     if difference == 0 and variance == 0:
         same = f"both {same_ranks(result.clusters)}"

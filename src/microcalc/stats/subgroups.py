@@ -19,6 +19,7 @@ from microcalc.predictions import ScoreTable
 from microcalc.stats.auc import clustered_delong, placements, why_no_variance
 from microcalc.stats.comparison import singular_columns
 from microcalc.stats.distributions import chi2_tail
+from microcalc.stats.gee import gee
 from microcalc.stats.inputs import BoolArray, FloatArray, checked_clusters
 from microcalc.stats.operating_point import Measure, confusion
 from microcalc.stats.proportions import Proportion, wilson
@@ -45,12 +46,13 @@ SMALLEST_CLASS = 10
 
 @dataclass(frozen=True)
 class SubgroupCounts:
-    """What a cut-off calls in one group; limits by Wilson. NaN where nobody chose a cut-off, or a class is empty.
+    """What a cut-off calls in one group.
 
     Attributes:
         cutoff: of the model, the same in all groups.
         tp, fn, tn, fp: images.
-        sensitivity, specificity: with their limits.
+        sensitivity, specificity: with Wilson's limits, images as independent; NaN where the class is empty.
+        sensitivity_patient, specificity_patient: limits (low, high) with patients as clusters; NaN at 0 and 1.
     """
 
     cutoff: float
@@ -60,6 +62,8 @@ class SubgroupCounts:
     fp: int
     sensitivity: Proportion
     specificity: Proportion
+    sensitivity_patient: tuple[float, float]
+    specificity_patient: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -197,12 +201,13 @@ def _counts(
 ) -> SubgroupCounts | None:
     if cutoff is None or np.isnan(cutoff):
         return None
-    found = confusion(table.y_true[inside], table.scores[inside, table.models.index(model)], cutoff)
-    shares = (
-        wilson(*found.fraction(measure), confidence=confidence)
-        for measure in (Measure.SENSITIVITY, Measure.SPECIFICITY)
-    )
-    return SubgroupCounts(cutoff, found.tp, found.fn, found.tn, found.fp, *shares)
+    y, score = table.y_true[inside], table.scores[inside, table.models.index(model)]
+    both = (Measure.SENSITIVITY, Measure.SPECIFICITY)
+    found, called = confusion(y, score, cutoff), (score > cutoff)[:, None]
+    sensitivity, specificity = (wilson(*found.fraction(m), confidence=confidence) for m in both)
+    robust = (gee(y, called, measure=m, clusters=table.patients[inside], confidence=confidence) for m in both)
+    limits = [(float(value.low[0]), float(value.high[0])) for value in robust]
+    return SubgroupCounts(cutoff, found.tp, found.fn, found.tn, found.fp, sensitivity, specificity, *limits)
 
 
 def _interaction(table: ScoreTable, model: int, groups: Sequence[tuple[str, BoolArray]]) -> InteractionTest:
@@ -217,11 +222,9 @@ def _interaction(table: ScoreTable, model: int, groups: Sequence[tuple[str, Bool
         areas[g], per_image = _influence(malignant, table.scores[inside, model])
         influence[:, g] = np.bincount(codes[inside], weights=per_image, minlength=count)
     df = len(groups) - 1
-    without = [
-        f"{group}: {words}" for group, area in zip(names, areas, strict=True) if (words := why_no_variance(area))
-    ]
-    if without:
-        return InteractionTest(name, names, np.nan, df, np.nan, "; ".join(without))
+    reason = why_no_variance(dict(zip(names, areas.tolist(), strict=True)))
+    if reason:
+        return InteractionTest(name, names, np.nan, df, np.nan, reason)
     contrast = np.hstack([-np.ones((df, 1)), np.eye(df)])
     spread = contrast @ (influence.T @ influence * count / (count - 1)) @ contrast.T
     singular = singular_columns(spread, names)

@@ -69,6 +69,11 @@ class Table1:
         """The sets that cut-offs were chosen on."""
         return tuple(dict.fromkeys(Split(point.chosen_on) for point in self.points))
 
+    @property
+    def usual_choice(self) -> Split:
+        """The set whose cut-offs stand for the run: frozen from validation, or else chosen on the test set itself."""
+        return Split.VALIDATION if Split.VALIDATION in self.choices else Split.TEST
+
     def points_of(self, chosen_on: str) -> tuple[OperatingPoint, ...]:
         """The models' operating points with cut-offs from one set, in order of the models."""
         return tuple(point for point in self.points if point.chosen_on == chosen_on)

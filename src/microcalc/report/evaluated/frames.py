@@ -207,20 +207,17 @@ def _area_cells(row: SubgroupAuc) -> dict[str, object]:
 
 
 def _called(counts: SubgroupCounts | None) -> dict[str, object]:
-    """What the cut-off calls in a group, with Wilson's limits."""
+    """What the cut-off calls in a group, with Wilson's limits and those by patients."""
     if counts is None:
         return {}
-    four: dict[str, object] = {
-        "cutoff": counts.cutoff,
-        "tp": counts.tp,
-        "fn": counts.fn,
-        "tn": counts.tn,
-        "fp": counts.fp,
-    }
-    shares: dict[str, object] = {}
-    for name, share in (("sensitivity", counts.sensitivity), ("specificity", counts.specificity)):
-        shares |= {name: share.estimate, f"{name}_low": share.low, f"{name}_high": share.high}
-    return four | shares
+    cells: dict[str, object] = {name: getattr(counts, name) for name in ("cutoff", "tp", "fn", "tn", "fp")}
+    for name, share, (low, high) in (
+        ("sensitivity", counts.sensitivity, counts.sensitivity_patient),
+        ("specificity", counts.specificity, counts.specificity_patient),
+    ):
+        cells |= {name: share.estimate, f"{name}_low": share.low, f"{name}_high": share.high}
+        cells |= {f"{name}_low_patient": low, f"{name}_high_patient": high}
+    return cells
 
 
 def _interactions(evaluations: Iterable[Evaluation]) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from microcalc.stats.calibration import Coefficient
 from microcalc.stats.consequences import PredictiveValue
 from microcalc.stats.evaluation import Evaluation, JudgedPoint, LevelResult
 from microcalc.stats.judged import OperatingPoint
-from microcalc.stats.levels import Aggregation, aggregate
+from microcalc.stats.levels import Aggregation
 from microcalc.stats.operating_point import Counts, Measure
 from microcalc.stats.subgroups import SMALLEST_CLASS, SubgroupAuc, Subgroups
 from microcalc.vocabulary import Split
@@ -226,9 +226,9 @@ def levels_printed(e: Evaluation, names: Names) -> PrintedTable:
     """Areas and fractions of images, lesions, breasts and patients."""
     notes, rows, about = Footnotes(), [], []
     tables = [(e.table, dict[str, str](), names)]
-    tables += [(lv.table, _joined(lv), _of_level(e, lv, names)) for lv in e.levels if lv.table is not None]
+    tables += [(lv.table, _joined(lv), _of_level(lv, names)) for lv in e.levels if lv.table is not None]
     for table, joined, called in tables:
-        chosen = Split.VALIDATION if Split.VALIDATION in table.choices else Split.TEST
+        chosen = table.usual_choice
         for j, point in enumerate(table.points_of(chosen)):
             plain, area = table.auc, table.auc_clustered
             both = (point.fractions[m].wilson for m in (Measure.SENSITIVITY, Measure.SPECIFICITY))
@@ -279,10 +279,10 @@ def _joined(level: LevelResult) -> dict[str, str]:
     return {model: str(Aggregation.MAXIMUM if model in level.ordinal else level.aggregation) for model in models}
 
 
-def _of_level(e: Evaluation, level: LevelResult, names: Names) -> Names:
+def _of_level(level: LevelResult, names: Names) -> Names:
     """The names, with the scores of the level's units, which its cut-offs have to part."""
-    units = aggregate(e.test, level.level, level.aggregation, ordinal=level.ordinal)
-    return replace(names, observed=dict(zip(units.models, units.scores.T, strict=True)))
+    units = level.units
+    return names if units is None else replace(names, observed=dict(zip(units.models, units.scores.T, strict=True)))
 
 
 def subgroups_printed(e: Evaluation, part: Subgroups, names: Names) -> PrintedTable:
@@ -311,7 +311,8 @@ def subgroups_printed(e: Evaluation, part: Subgroups, names: Names) -> PrintedTa
         notes=(
             f"{test_set(e)}{unknown}",
             *chooser(e.table),
-            f"Sensitivity and specificity at the cut-offs of Table 1 (Youden, {_chosen_on(e)}), with Wilson's limits.",
+            f"Sensitivity and specificity at the cut-offs of Table 1 (Youden, {_WHERE[e.table.usual_choice]}), with"
+            " Wilson's limits, images as independent; those by patients are in subgroups.csv.",
             f"A group with fewer than {SMALLEST_CLASS} images of a class is too small and takes no part in the test.",
             *(f"{warning}." for warning in part.warnings),
             *notes.sentences(),
@@ -325,10 +326,6 @@ def _shares(row: SubgroupAuc, notes: Footnotes) -> tuple[str, ...]:
         return (notes.of(NOT_AVAILABLE, "no cut-off"),) * 2
     both = (row.counts.sensitivity, row.counts.specificity)
     return tuple(notes.of(f"{share.successes}/{share.n}, {percent_text(share)}", share.reason) for share in both)
-
-
-def _chosen_on(e: Evaluation) -> str:
-    return _WHERE[Split.VALIDATION if Split.VALIDATION in e.table.choices else Split.TEST]
 
 
 def _equal(tested: Sequence[str], part: Subgroups) -> str:

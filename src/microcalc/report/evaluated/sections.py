@@ -41,7 +41,7 @@ def observed_scores(e: Evaluation) -> Mapping[str, FloatArray]:
 def printed_tables(e: Evaluation, names: Names) -> dict[str, tuple[PrintedTable, ...]]:
     """Every printed table by the stem of its file."""
     names = replace(names, observed=observed_scores(e))
-    chosen = Split.VALIDATION if Split.VALIDATION in e.table.choices else Split.TEST
+    chosen = e.table.usual_choice
     several = len(e.table.models) > 1
     tables = {
         "auc": (areas_printed(e, names), *((overall_printed(e),) if several else ())),
