@@ -289,3 +289,13 @@ def test_dropped_images_stand_below_table_1_and_in_the_record(tmp_path):
     said = "1 of 120 images lack a score of at least one model and were dropped for all (complete cases)."
     assert said in (tmp_path / "out" / "tables" / "table1.md").read_text()
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["notes"] == [said]
+
+
+def test_patients_in_both_sets_are_named_on_the_terminal_and_in_no_file(tmp_path):
+    table = pd.concat([wide(5), wide(6, split="validation").assign(patient_id="Jane Doe")], ignore_index=True)
+    table.loc[0, "patient_id"] = "Jane Doe"
+    table.to_csv(tmp_path / "scores.csv", index=False)
+    assert "in the test set (Jane Doe)." in call(tmp_path / "scores.csv", "--out", tmp_path / "out", *FAST)
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert any(b"1 patient is in the validation and in the test set." in path.read_bytes() for path in written)
+    assert [path.name for path in written if b"Jane Doe" in path.read_bytes()] == []

@@ -183,30 +183,29 @@ def _write(evaluations: Sequence[Evaluation], read: ScoreFile, scores: Path, out
 
     names = Names(scales=read.scales)
     digest = hashlib.sha256(scores.read_bytes()).hexdigest()
-    record = _record(evaluations[0].plan, scores, digest) | {"notes": list(read.notes)}
+    record, notes = _record(evaluations[0].plan, scores, digest), read.notes_to_publish
     staging = out / ".evaluation.partial"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     try:
-        write_evaluation_tables(evaluations, staging / "tables", names, notes=read.notes)
+        write_evaluation_tables(evaluations, staging / "tables", names, notes=notes)
         content = ReportContent(
             title=f"Evaluation of {scores.name}",
             runs=tuple(run_content(e, title=f"Run {e.run}", names=names, by=band) for e in evaluations),
-            environment=(
-                FactGroup("Evaluation", tuple((key, str(value)) for key, value in record.items() if key != "notes")),
-            ),
-            limits=read.notes,
+            environment=(FactGroup("Evaluation", tuple((key, str(value)) for key, value in record.items())),),
+            limits=notes,
             command=f"microcalc evaluate {scores.name} --out {out.name}",
             raster=True,
         )
         write_report(content, staging / "report.html", figures_folder=staging / "figures")
-        (staging / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        (staging / RECORD).write_text(json.dumps(record | {"notes": list(notes)}, indent=1) + "\n", encoding="utf-8")
         _move(staging, out)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     for e in evaluations:
-        chosen = Split.VALIDATION if Split.VALIDATION in e.table.choices else Split.TEST
-        table = table1_printed(e.table, chosen_on=chosen, scales=names.scales, observed=observed_scores(e))
+        table = table1_printed(
+            e.table, chosen_on=e.table.usual_choice, scales=names.scales, observed=observed_scores(e)
+        )
         typer.echo("\n" + table.to_text())
     typer.echo(f"\n{RESEARCH_USE}\nmade:")
     files_made(out / "tables", out / "figures", out / "report.html")

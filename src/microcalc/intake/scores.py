@@ -57,12 +57,19 @@ class ScoreFile:
         facts: ``image_id`` and whatever else is known of the images, as text; one row per image.
         scales: for each model whose scores are words, the word of each number.
         notes: what was supplied, dropped or understood, in sentences.
+        without_names: for each note that names patients the same one without their names.
     """
 
     predictions: pd.DataFrame
     facts: pd.DataFrame
     scales: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    without_names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def notes_to_publish(self) -> tuple[str, ...]:
+        """The notes for files that are given away: no patient is named."""
+        return tuple(self.without_names.get(note, note) for note in self.notes)
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -93,21 +100,21 @@ def read_score_file(
     long = {"model", "score"} <= set(table.columns)
     read = _long(table, named, str(path)) if long else _wide(table, named, path)
     whole = _complete(read, str(path)) if complete_cases else _refuse_gaps(read, str(path))
-    return replace(whole, notes=(*whole.notes, *_leaks(whole.predictions)))
+    leaks = _leaks(whole.predictions)
+    return replace(whole, notes=(*whole.notes, *leaks), without_names=leaks)
 
 
-def _leaks(predictions: pd.DataFrame) -> list[str]:
-    """What must be said of patients who are in both sets."""
+def _leaks(predictions: pd.DataFrame) -> dict[str, str]:
+    """What must be said of patients who are in both sets; and the same without their names."""
     of = {split: set(predictions.loc[predictions["split"] == split, "patient_id"]) for split in Split}
     both = of[Split.VALIDATION] & of[Split.TEST]
     if not both:
-        return []
+        return {}
     patients = f"{len(both)} patient{' is' if len(both) == 1 else 's are'}"
-    return [
-        f"Warning: {patients} in the validation and in the test set ({', '.join(sorted(both)[:3])}"
-        f"{', ...' if len(both) > 3 else ''}). Cut-offs and recalibrations learnt on validation are not independent of "
-        "the test set."
-    ]
+    said = f"Warning: {patients} in the validation and in the test set"
+    names = f"{', '.join(sorted(both)[:3])}{', ...' if len(both) > 3 else ''}"
+    so = "Cut-offs and recalibrations learnt on validation are not independent of the test set."
+    return {f"{said} ({names}). {so}": f"{said}. {so}"}
 
 
 def read_facts(scores: ScoreFile, path: Path, *, sheet: str | None = None) -> ScoreFile:
