@@ -341,6 +341,21 @@ def test_what_the_watched_folder_cannot_use_is_told_with_its_reason_for_a_week(r
     assert guest.get("/api/watched/refused") == []
 
 
+def test_of_a_zip_of_junk_some_refusals_are_told_and_how_many_more(rooms: Rooms, tmp_path: Path):
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    (watched / "junk.zip").write_bytes(zipped({f"{n:02d}.txt": b"no image" for n in range(30)}))
+    room = rooms.open(watch=watched, watch_seconds=3600)
+    assert room.watcher is not None
+    rooms.guest(room).by_token()
+    room.watcher.look()
+    room.watcher.look()
+    with room.store.reading() as session:
+        told = refused_files(session)
+    assert len(told) == 21
+    assert told[-1]["message"] == "and 10 more files in it"
+
+
 def test_a_file_without_a_study_uid_or_with_deflated_junk_does_no_harm(owner: Guest):
     assert owner.upload(to_bytes(dataset(breast(600, 560), StudyInstanceUID=None)))[0]["accepted"]
     assert len(owner.get("/api/exams")) == 1

@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy import null, select
@@ -36,6 +36,9 @@ TOLD = dt.timedelta(days=7)
 """So long a refused file is told."""
 
 MOST_TOLD = 200
+
+MOST_OF_ONE = 20
+"""Refusals kept of one zip; of the others the number is told."""
 
 
 class Watcher:
@@ -113,15 +116,19 @@ class Watcher:
         except FileNotFoundError:
             return "vanished"
         code = ", ".join(sorted({each.code for each in taken}))[:32] or "empty"
-        lost = [
-            {"file": each.file, "code": each.code, "message": each.message}
-            for each in taken
-            if not (each.accepted or each.image_id)
-        ]
+        lost = _told([each for each in taken if not (each.accepted or each.image_id)], path.name)
         with self._store.writing() as session:
             session.merge(WatchedFile(key=key, code=code, refused={"files": lost} if lost else None))
         self._done.add(key)
         return code
+
+
+def _told(lost: Sequence[Taken], name: str) -> list[dict[str, str]]:
+    told = [{"file": each.file, "code": each.code, "message": each.message} for each in lost[:MOST_OF_ONE]]
+    if len(lost) > MOST_OF_ONE:
+        more = f"and {len(lost) - MOST_OF_ONE} more files in it"
+        told.append({"file": file_label(name), "code": "more", "message": more})
+    return told
 
 
 def refused_files(session: Session) -> list[dict[str, str]]:
