@@ -43,12 +43,13 @@ def mammogram(number: int = 1, *, study: int = 1, rows: int = 620, cols: int = 5
 
 @dataclass
 class StandIn:
-    """Networks that say how bright the square is; ``gate`` holds a reading back."""
+    """Networks that say how bright the square is; ``gate`` holds a reading back, heatmaps of ``empty`` are 0."""
 
     facts: Mapping[str, object] = field(
         default_factory=lambda: {"name": "stand-in", "identity": "s1", "networks": list(NETWORKS), "cutoff": 0.5}
     )
     gate: threading.Event | None = None
+    empty: frozenset[str] = frozenset()
     seen: list[tuple[float, float]] = field(default_factory=list)
 
     def meaning(self, prevalence: float | None = None) -> Meaning:
@@ -68,8 +69,9 @@ class StandIn:
         return Reading(
             networks=dict.fromkeys(NETWORKS, grey), ensemble=grey, calibrated=None, called=grey > 0.5, cutoff=0.5,
             chosen_on="validation", meaning=self.meaning(prevalence),
-            heatmaps=dict.fromkeys((*NETWORKS, "ensemble"), heat),
+            heatmaps={name: heat * (name not in self.empty) for name in (*NETWORKS, "ensemble")},
             roi=RoiPlace(roi.row, roi.col, 512.0, roi.padded), warnings=(), runtime="stand-in", milliseconds=1.0,
+            grids=dict.fromkeys(NETWORKS, (7, 7)),
         )  # fmt: skip
 
 

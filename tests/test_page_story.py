@@ -370,3 +370,22 @@ def test_when_the_graphics_processor_goes_the_image_stays(browser: Browser, room
         assert difference.max() <= 1
         assert np.mean(difference > 0) < 1e-3
         assert visitor.page.evaluate("document.querySelector('.grey').getContext('webgl2')") is None
+
+
+def test_the_page_tells_how_fine_a_heatmap_is_and_when_it_is_empty(browser: Browser, tmp_path: Path):
+    with served(tmp_path, reader=StandIn(empty=frozenset({"densenet201"}))) as room, visiting(browser, room) as visitor:
+        visitor.by_token().upload(*exam())
+        visitor.open_exam("P1")
+        click(visitor, "R CC", 0.7, 0.5)
+        visitor.saved()
+        visitor.press("r")
+        card, pick = visitor.page.get_by_role("region", name="Reading"), visitor.page.get_by_label("Heatmap of")
+        for network, words in (
+            ("ensemble", "Mean of the networks' heatmaps."),
+            ("resnet101", "Enlarged from 7 × 7 values: it shows a region, no single calcification."),
+            ("densenet201", "0 everywhere: no place speaks for malignancy."),
+        ):
+            pick.select_option(network)
+            card.get_by_text(words, exact=True).wait_for()
+        pick.select_option("none")
+        card.locator(".heat-note").wait_for(state="detached")

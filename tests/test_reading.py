@@ -3,6 +3,7 @@
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from microcalc.protocol import ENSEMBLE
 from microcalc.reader.reader import Reader
 from microcalc.reader.reading import WarningCode
 from microcalc.reader.words import caption
+from microcalc.report.words import grid_words
 
 FLOAT32 = 2e-4
 """Folding the batch norms and another order of sums move a probability of these steep little networks by less."""
@@ -130,11 +132,13 @@ def test_the_prevalence_can_be_chosen_and_changed(reader: Reader, squares):
 
 
 def test_the_record_is_json_without_pictures(reader: Reader, squares):
-    record = json.loads(json.dumps(reader.read_roi(next(iter(squares.values()))).as_record(), allow_nan=False))
+    reading = reader.read_roi(next(iter(squares.values())))
+    record = json.loads(json.dumps(reading.as_record(), allow_nan=False))
     assert record["research_use"] == RESEARCH_USE
     assert set(record["networks"]) == {"resnet101", "inception_v3"}
     assert record["runtime"] == "torch f32"
-    assert "heatmaps" not in record
+    assert list(record["heatmaps"]) == list(reading.heatmaps)
+    assert all(set(about) == {"grid", "empty"} for about in record["heatmaps"].values())
     assert {"code", "message"} == set(record["warnings"][0])
 
 
@@ -225,6 +229,25 @@ def test_a_black_square_gets_a_warning_before_all_others(reader: Reader):
     reading = reader.read_roi(np.zeros((512, 512), np.uint16))
     assert reading.warnings[0].code is WarningCode.BLANK
     assert "100 % of the square is black" in reading.warnings[0].message
+
+
+def test_a_reading_tells_how_fine_its_heatmaps_are(planted: Path, reader: Reader, squares):
+    reading = reader.read_roi(squares["i14"])
+    told = reading.as_record()["heatmaps"]
+    for name in reading.networks:
+        kept = read_scores(planted / "networks" / reader.study.run / name).maps.shape[-2:]
+        assert reading.grids[name] == kept
+        assert told[name] == {"grid": list(kept), "empty": not reading.heatmaps[name].any()}
+        assert grid_words(kept) in caption(reading, name)
+    assert told[ENSEMBLE]["grid"] is None
+    assert "grid" not in caption(reading, ENSEMBLE)
+
+
+def test_a_heatmap_of_0_everywhere_is_told(reader: Reader, squares):
+    reading = reader.read_roi(squares["i14"])
+    emptied = replace(reading, heatmaps=dict(reading.heatmaps) | {"resnet101": np.zeros((512, 512), np.float32)})
+    assert emptied.as_record()["heatmaps"]["resnet101"]["empty"] is True
+    assert "empty, no place speaks for malignancy" in caption(emptied, "resnet101")
 
 
 def test_the_caption_of_a_picture_holds_the_warnings(reader: Reader):

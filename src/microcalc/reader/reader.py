@@ -5,9 +5,10 @@ is cut already. A reader may be used from several threads at once.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -175,8 +176,8 @@ class Reader:
 
     def _read(self, pixels: Pixels, case: Case, place: RoiPlace, prevalence: float | None, start: float) -> Reading:
         meaning = self.meaning(prevalence)
-        probabilities, maps = self._pool.submit(self._looked_at, pixels).result()
-        score = float(np.mean(list(probabilities.values())))
+        opinions, together = self._pool.submit(self._looked_at, pixels).result()
+        score = float(np.mean([opinion.probability for opinion in opinions.values()]))
         warnings = (
             *square_warnings(pixels),
             *case_warnings(case, self.study.trained),
@@ -184,29 +185,28 @@ class Reader:
             *self._study_warnings(),
         )
         return Reading(
-            networks=probabilities,
+            networks={name: opinion.probability for name, opinion in opinions.items()},
             ensemble=score,
             calibrated=self.judgement.calibrated(score),
             called=score > self.cutoff,
             cutoff=self.cutoff,
             chosen_on=self.judgement.chosen_on,
             meaning=meaning,
-            heatmaps=maps,
+            heatmaps={name: opinion.heatmap for name, opinion in opinions.items()} | {ENSEMBLE: together},
             roi=place,
             warnings=warnings,
             runtime=self.runtime,
             milliseconds=1000 * (time.perf_counter() - start),
+            grids={name: opinion.grid for name, opinion in opinions.items()},
         )
 
-    def _looked_at(self, pixels: Pixels) -> tuple[dict[str, float], dict[str, Heatmap]]:
-        """Probability and heatmap of each network, and the ensemble's heatmap."""
+    def _looked_at(self, pixels: Pixels) -> "tuple[dict[str, _Opinion], Heatmap]":
+        """What each network says, and the ensemble's heatmap."""
         begun = self._begun(pixels)
-        probabilities: dict[str, float] = {}
-        maps: dict[str, Heatmap] = {}
-        for name, loaded in self._networks.items():
-            probabilities[name], maps[name] = self._explained(name, loaded, begun[name].result())
-        maps[ENSEMBLE] = _together(maps)
-        return probabilities, maps
+        opinions = {
+            name: self._explained(name, loaded, begun[name].result()) for name, loaded in self._networks.items()
+        }
+        return opinions, _together([opinion.heatmap for opinion in opinions.values()])
 
     def _begun(self, pixels: Pixels) -> "dict[str, Future[torch.Tensor]]":
         """Start every network as soon as its input is there."""
@@ -221,14 +221,15 @@ class Reader:
             begun[name] = self._engine.start(name, network_input(seen[size], spec.mean, spec.std))
         return begun
 
-    def _explained(self, name: str, loaded: LoadedNetwork, features: torch.Tensor) -> tuple[float, Heatmap]:
+    def _explained(self, name: str, loaded: LoadedNetwork, features: torch.Tensor) -> "_Opinion":
         """Probability of malignancy and the heatmap for it, from the last features (1, c, h, w)."""
         side = self.study.protocol.image.crop or ROI_SIDE
         with torch.inference_mode():
             logits = loaded.model.forward_head(features)
             positive = class_maps(features, head_of(loaded.model, network_spec(name)))[:, MALIGNANT]
             heatmap: Heatmap = heatmaps(positive, side=side, roi_side=ROI_SIDE)[0].numpy()
-        return float(logits.double().softmax(dim=1)[0, MALIGNANT]), heatmap
+        probability = float(logits.double().softmax(dim=1)[0, MALIGNANT])
+        return _Opinion(probability, heatmap, (positive.shape[-2], positive.shape[-1]))
 
     def _study_warnings(self) -> tuple[ReadingWarning, ...]:
         """What is wrong with the study's own cut-off or calibration."""
@@ -242,8 +243,16 @@ class Reader:
         return tuple(found)
 
 
-def _together(maps: Mapping[str, Heatmap]) -> Heatmap:
+class _Opinion(NamedTuple):
+    """What one network says of a square: its heatmap had ``grid`` rows and columns before it was enlarged."""
+
+    probability: float
+    heatmap: Heatmap
+    grid: tuple[int, int]
+
+
+def _together(maps: Sequence[Heatmap]) -> Heatmap:
     """The mean of the networks' heatmaps, scaled to a maximum of 1; 0 everywhere if all are."""
-    mean: Heatmap = np.mean(list(maps.values()), axis=0, dtype=np.float32)
+    mean: Heatmap = np.mean(maps, axis=0, dtype=np.float32)
     largest = mean.max()
     return mean / largest if largest > 0 else mean

@@ -6,7 +6,7 @@ Plain values only, no torch. How they come about is in `microcalc.reader.reader`
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -125,6 +125,7 @@ class Reading:
         warnings: what a reader must know.
         runtime: what computed it, for instance ``openvino bf16``.
         milliseconds: from pixels to heatmaps.
+        grids: by network the rows and columns of its heatmap before it was enlarged; the ensemble's mean has none.
     """
 
     networks: Mapping[str, float]
@@ -139,13 +140,14 @@ class Reading:
     warnings: tuple[ReadingWarning, ...]
     runtime: str
     milliseconds: float
+    grids: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def with_meaning(self, meaning: Meaning) -> "Reading":
         """The same reading, its cut-off explained at another prevalence."""
         return replace(self, meaning=meaning)
 
     def as_record(self) -> dict[str, object]:
-        """For JSON, without the heatmaps; what is undefined or infinite is None."""
+        """For JSON; of the heatmaps their grid and whether they are 0 everywhere. Undefined or infinite is None."""
         values: dict[str, object] = {
             "networks": dict(self.networks),
             "ensemble": self.ensemble,
@@ -155,12 +157,17 @@ class Reading:
             "chosen_on": self.chosen_on,
             "meaning": self.meaning.as_record(),
             "roi": asdict(self.roi),
+            "heatmaps": {name: self._heatmap_record(name) for name in self.heatmaps},
             "warnings": [{"code": w.code.value, "message": w.message} for w in self.warnings],
             "runtime": self.runtime,
             "milliseconds": round(self.milliseconds, 1),
             "research_use": RESEARCH_USE,
         }
         return _plain(values)
+
+    def _heatmap_record(self, name: str) -> dict[str, object]:
+        grid = self.grids.get(name)
+        return {"grid": None if grid is None else list(grid), "empty": not np.any(self.heatmaps[name])}
 
 
 def _plain(values: dict[str, object]) -> dict[str, object]:

@@ -10,7 +10,7 @@ import numpy as np
 from microcalc import RESEARCH_USE
 from microcalc.protocol import ENSEMBLE
 from microcalc.reader.reading import Interval, Meaning, Reading
-from microcalc.report.words import model_title
+from microcalc.report.words import grid_words, model_title
 
 __all__ = ["caption", "reading_lines"]
 
@@ -49,6 +49,8 @@ def caption(reading: Reading, network: str) -> str:
         f"{_call(reading).capitalize()}. Heatmap for malignant"
     )
     empty = not np.any(reading.heatmaps[network])
+    grid = grid_words(reading.grids.get(network))
+    words += f", {grid}" if grid else ""
     words += ": empty, no place speaks for malignancy." if empty else ", scaled to its maximum."
     if network == ENSEMBLE and len(reading.networks) > 1:
         words += " Mean of the networks' heatmaps."

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from microcalc.errors import ImageError
-from microcalc.report.content import Grid, HeatmapExample, HeatmapPanel, Outcome
+from microcalc.report.content import HeatmapExample, HeatmapPanel, Outcome
 from microcalc.report.style import COLUMN_MM, INK, MUTED, font
-from microcalc.report.words import model_title
+from microcalc.report.words import grid_words, model_title
 from microcalc.vocabulary import MALIGNANT
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "compose_sheet",
     "display_grey",
     "examples_of",
-    "grid_words",
     "heatmap_colours",
     "heatmap_words",
     "overlay",
@@ -154,13 +153,6 @@ def _check(image: NDArray[np.uint16], heatmap: NDArray[np.float32], mask: NDArra
 def class_word(label: int) -> str:
     """``malignant`` or ``benign``."""
     return "malignant" if label == MALIGNANT else "benign"
-
-
-def grid_words(grid: Grid | None) -> str:
-    """How fine a heatmap can be: ``grid of 3 × 3``; empty if unknown. One cell is said to show no place."""
-    if grid is None:
-        return ""
-    return f"grid of {grid[0]} × {grid[1]}" + (" (one cell: shows no place)" if grid == (1, 1) else "")
 
 
 def caption_words(example: HeatmapExample, *, synthetic: bool = False) -> str:

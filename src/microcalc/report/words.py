@@ -26,6 +26,7 @@ __all__ = [
     "counted",
     "cutoff_text",
     "facts_text",
+    "grid_words",
     "interval_text",
     "model_title",
     "next_above",
@@ -103,6 +104,13 @@ def p_text(p: float) -> str:
     if not np.isfinite(p):
         return NOT_AVAILABLE
     return "<.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def grid_words(grid: tuple[int, int] | None) -> str:
+    """How fine a heatmap can be: ``grid of 3 × 3``; empty if unknown. One cell is said to show no place."""
+    if grid is None:
+        return ""
+    return f"grid of {grid[0]} × {grid[1]}" + (" (one cell: shows no place)" if grid == (1, 1) else "")
 
 
 def counted(count: int, noun: str) -> str:

@@ -19,7 +19,8 @@
  * @typedef {{value: number|null, low: number|null, high: number|null}} Estimate
  * @typedef {{id: string, networks: Record<string, number>, ensemble: number, calibrated: number|null, called: boolean, cutoff: number|null, chosen_on: string,
  *   meaning: {prevalence: number, images: number, patients: number, confidence: number, sensitivity: Estimate, specificity: Estimate, ppv: Estimate, npv: Estimate},
- *   roi: {row: number, col: number, side: number, padded: boolean}, warnings: Note[], runtime: string, milliseconds: number}} Reading
+ *   roi: {row: number, col: number, side: number, padded: boolean}, warnings: Note[],
+ *   heatmaps?: Record<string, {grid: [number, number]|null, empty: boolean}>, runtime: string, milliseconds: number}} Reading
  * @typedef {{file: string, code: string, message: string, at: string}} RefusedFile
  * @typedef {{id: string, kind: string, state: string, tries: number, next_try: string|null, last_error: string, reading_id?: string}} OutboxEntry
  */

@@ -43,6 +43,7 @@ export function readingCard(reading, shown) {
       all.map((name) => scoreRow(name, reading, shown)),
     ),
     heatControls(all, shown),
+    heatNote(reading, shown),
     warningList(reading),
     meaning(reading, shown),
     sending(shown),
@@ -106,6 +107,20 @@ function heatControls(names, shown) {
     names.map((name) => h("option", { value: name, selected: shown.network === name }, plain(name))),
   );
   return h("div", { class: "heat" }, h("span", {}, "Heatmap"), pick, h("span", { class: "ramp", "aria-hidden": "true" }), slider);
+}
+
+/** How fine the chosen heatmap can be, or that it shows nothing. @param {Reading} reading @param {Shown} shown */
+function heatNote(reading, shown) {
+  const about = shown.network ? reading.heatmaps?.[shown.network] : undefined;
+  if (!about) return null; // none is shown, or the reading was made by a version that did not say
+  const fineness = about.grid ? gridWords(about.grid) : "Mean of the networks' heatmaps.";
+  return h("p", { class: "heat-note dim" }, about.empty ? "0 everywhere: no place speaks for malignancy." : fineness);
+}
+
+/** @param {[number, number]} grid */
+function gridWords([rows, columns]) {
+  const shows = rows * columns === 1 ? "no place" : "a region, no single calcification";
+  return `Enlarged from ${rows} × ${columns} values: it shows ${shows}.`;
 }
 
 /** @param {Reading} reading */
