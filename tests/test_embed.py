@@ -119,6 +119,19 @@ def test_of_several_specimens_the_gravest_counts(folder: Path):
     assert roi.finding.worst == 0
 
 
+@pytest.mark.parametrize("side", ["B", "", "R"])
+def test_a_specimen_of_the_other_breast_says_nothing_of_this_one(folder: Path, side: str):
+    pictures = [picture(), picture(ImageLateralityFinal="R")]
+    tables(folder, pictures, [finding(side=side, bside="R", path_severity="0")])
+    assert codes(plan_embed(folder)) == ["no-finding" if side == "R" else "no_histopathology", ""]
+
+
+def test_a_finding_of_both_breasts_has_the_pathology_of_each(folder: Path):
+    specimens = [finding(side="B", bside="R", path_severity="0"), finding(side="B", bside="L", path_severity="4")]
+    tables(folder, [picture(), picture(ImageLateralityFinal="R")], specimens)
+    assert [roi.finding and roi.finding.worst for roi in plan_embed(folder).used] == [4, 0]
+
+
 def test_pictures_computed_from_tomosynthesis_are_left_out(folder: Path):
     tables(folder, [picture(FinalImageType="cview"), picture(FinalImageType="3D"), picture()], [finding()])
     assert codes(plan_embed(folder)) == ["synthetic-view", "synthetic-view", ""]

@@ -112,7 +112,8 @@ def plan_embed(folder: Path, *, tables: Path | None = None, with_masses: bool = 
     rois = []
     for picture in pictures:
         exam = findings[picture.patient, picture.exam]
-        own = [finding for finding in exam if finding.side in (picture.laterality, "B", "")]
+        side = picture.laterality
+        own = [finding.seen_in(side) for finding in exam if finding.side in (side, "B", "")]
         path = _file(folder, picture.file)
         for number in range(1, len(picture.boxes) + 1):
             shown, code = _judged(picture, own, with_masses=with_masses)

@@ -7,7 +7,7 @@ Only the columns that are needed are read, and only pictures with a ROI are kept
 import ast
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -111,7 +111,7 @@ class EmbedFinding:
         morphology, distribution: of its calcifications; "" where there are none.
         calcification: whether it is described as one.
         implant: whether implants are described.
-        severities: ``path_severity`` of each specimen that is of this side.
+        specimens: side (L, R, B or "") and ``path_severity`` of each.
     """
 
     patient: str
@@ -124,7 +124,17 @@ class EmbedFinding:
     distribution: str
     calcification: bool
     implant: bool
-    severities: tuple[int, ...]
+    specimens: tuple[tuple[str, int], ...]
+
+    def seen_in(self, laterality: str) -> "EmbedFinding":
+        """What it says of one breast: without the specimens of the other."""
+        own = tuple(specimen for specimen in self.specimens if specimen[0] in (laterality, "B", ""))
+        return replace(self, specimens=own)
+
+    @property
+    def severities(self) -> tuple[int, ...]:
+        """Of each specimen."""
+        return tuple(severity for _, severity in self.specimens)
 
     @property
     def worst(self) -> int | None:
@@ -172,9 +182,8 @@ def read_embed_findings(path: Path) -> list[EmbedFinding]:
 
 
 def _finding(key: tuple[str, str, str, str], rows: list[dict[str, str]]) -> EmbedFinding:
-    first, side = rows[0], key[2]
-    specimens = [cells for cells in rows if cells["bside"].upper() in ("", "B", side) or side not in ("L", "R")]
-    found = [_whole(cells["path_severity"]) for cells in specimens]
+    first = rows[0]
+    found = [(cells["bside"].upper(), _whole(cells["path_severity"])) for cells in rows]
     return EmbedFinding(
         *key,
         birads=BIRADS.get(first["asses"].upper(), ""),
@@ -183,7 +192,7 @@ def _finding(key: tuple[str, str, str, str], rows: list[dict[str, str]]) -> Embe
         distribution=_gravest(first["calcdistri"], DISTRIBUTIONS, list(CalcDistribution)),
         calcification=bool(first["calcfind"] or first["calcdistri"]),
         implant=any(cells.get("implanfind", "") for cells in rows),
-        severities=tuple(int(text) for text in found if text.isdecimal()),
+        specimens=tuple((side, int(text)) for side, text in found if text.isdecimal()),
     )
 
 
