@@ -94,6 +94,25 @@ def test_by_patient_day_side_and_view(index: ImageIndex, tmp_path: Path):
     assert name(one(index, tmp_path, pid="00123", date="2018-03-05", side="R")) == "a/00123_20180305_2.dcm"
 
 
+def test_the_side_before_the_view_counts_as_the_side(index: ImageIndex, tmp_path: Path):
+    exam_of_both = {"pid": "00123", "date": "2018-03-05"}
+    assert name(one(index, tmp_path, **exam_of_both, view="RCC")) == "a/00123_20180305_2.dcm"
+    assert name(one(index, tmp_path, **exam_of_both, view="Lt CC")) == "a/00123_20180305_0.dcm"
+    assert name(one(index, tmp_path, pid="00123", date="2019-04-01", view="RCC")) == (
+        "no-image: no file of this exam has the row's side; there is L CC"
+    )
+    assert name(one(index, tmp_path, uid="1.2.826.99", view="LCC")) == (
+        "contradiction: side of the row and of the file must agree; they do not"
+    )
+
+
+def test_a_row_that_tells_two_sides_is_named(index: ImageIndex, tmp_path: Path):
+    found = one(index, tmp_path, pid="00123", date="2018-03-05", side="L", view="RCC")
+    assert [(fault.code, fault.message) for fault in found.faults] == [
+        ("left-and-right", "columns 'side', 'view' must name one side; they name two")
+    ]
+
+
 def test_leading_zeros_that_a_spreadsheet_dropped_are_found_again(index: ImageIndex, tmp_path: Path):
     join = joined(index, tmp_path, row(pid="123", date="2019-04-01"))
     assert name(join.rows[0]) == "a/00123_20190401_0.dcm"

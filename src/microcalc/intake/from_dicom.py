@@ -25,6 +25,7 @@ FAULT_REASONS: Mapping[str, str] = {
     "no-image": "no mammogram found",
     "ambiguous": "several mammograms fit",
     "contradiction": "row and image contradict each other",
+    "left-and-right": "left and right in one row",
     "no-key": "mammogram not named",
     "unknown-word": "word not known",
     "label-pathology": "label contradicts pathology",

@@ -28,6 +28,7 @@ from microcalc.intake.terms import (
     read_distribution,
     read_laterality,
     read_morphology,
+    read_sided_view,
     read_truth,
     read_view,
 )
@@ -204,10 +205,19 @@ class _Reader:
             accession_number=_named(self._cell("accession_number")),
             patient_id=_named(self._cell("patient_id")),
             exam_date=self._read("exam_date", read_day),
-            laterality=self._read("laterality", read_laterality),
+            laterality=self._side(),
             view=self._read("view", read_view),
             magnified=magnified,
         )
+
+    def _side(self) -> str:
+        """Side by its own column or by the letter before the view ("LMLO"), which must not say two."""
+        side = self._read("laterality", read_laterality)
+        in_view, _ = read_sided_view(self._cell("view")) or ("", "")
+        if side and in_view and side != in_view:
+            headers = [self._map.columns[name] for name in ("laterality", "view")]
+            self._fault("left-and-right", f"{_columns_named(headers)} must name one side; they name two")
+        return side or in_view
 
     def _rule(self, rules: tuple[Rule, ...]) -> Rule | None:
         try:

@@ -23,6 +23,7 @@ __all__ = [
     "read_distribution",
     "read_laterality",
     "read_morphology",
+    "read_sided_view",
     "read_truth",
     "read_view",
     "read_yes_no",
@@ -148,7 +149,7 @@ _VIEWS: dict[View, tuple[str, ...]] = {
 }
 
 _VIEW_EXTRAS = re.compile(r"\b(?:view|projection|magnification|magnified|mag|spot|compression|m|s)\b")
-_SIDE_PREFIX = re.compile(r"^(?:left|right|lt|rt|l|r)\s*")
+_SIDE_PREFIX = re.compile(r"(left|right|lt|rt|l|r)\s*")
 
 _YES = (
     "yes", "y", "true", "t", "1", "present", "positive", "pos", "+", "ja", "j", "vorhanden", "예", "네", "유", "있음",
@@ -276,16 +277,30 @@ def read_laterality(text: str) -> str | None:
 
 
 @lru_cache(_CACHED)
-def read_view(text: str) -> str | None:
-    """View Position in DICOM's letters, with or without the side in front ("LMLO"); "" of an empty cell."""
+def read_sided_view(text: str) -> tuple[str, str] | None:
+    """Side and View Position of a cell that may tell both ("LMLO"); "" for what it does not tell.
+
+    >>> read_sided_view("LMLO"), read_sided_view("LM"), read_sided_view("Rt. CC spot")
+    (('L', 'MLO'), ('', 'LM'), ('R', 'CC'))
+    """
     if is_empty(text):
-        return ""
+        return "", ""
     words = plain(text)
     without = " ".join(_VIEW_EXTRAS.sub(" ", words).split())
-    for candidate in (words, without, _SIDE_PREFIX.sub("", words), _SIDE_PREFIX.sub("", without)):
+    for candidate in (words, without):
         if candidate in _VIEW_OF:
-            return _VIEW_OF[candidate]
+            return "", _VIEW_OF[candidate]
+    for candidate in (words, without):
+        match = _SIDE_PREFIX.match(candidate)
+        if match and candidate[match.end() :] in _VIEW_OF:
+            return _SIDE_OF[match[1]], _VIEW_OF[candidate[match.end() :]]
     return None
+
+
+def read_view(text: str) -> str | None:
+    """View Position in DICOM's letters, with or without the side in front; "" of an empty cell."""
+    sided = read_sided_view(text)
+    return None if sided is None else sided[1]
 
 
 def read_yes_no(text: str) -> bool | None:
