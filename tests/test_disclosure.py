@@ -88,6 +88,11 @@ def test_a_cohort_of_pseudonyms_passes(tmp_path: Path) -> None:
         ({"site": "born 1951-07-23"}, "privacy-date"),
         ({"site": "born 19510723"}, "privacy-date"),
         ({"site": "geb. 23.07.1951"}, "privacy-date"),
+        ({"morphology": "see_1951_07_23_granular"}, "privacy-date"),
+        ({"site": "born 1951 07 23"}, "privacy-date"),
+        ({"site": "born_23_07_1951"}, "privacy-date"),
+        ({"morphology": "granular_bx_pt_zwetschgenbaum"}, "privacy-free-text"),
+        ({"distribution": "see_gundula_pfefferkorn"}, "privacy-free-text"),
         ({"site": "1.3.6.1.4.1.9590.100.1.2.342386194811267636608694132590482924515"}, "privacy-uid"),
         ({"site": "/home/jane/x"}, "privacy-path"),
         ({"site": r"C:\Users\jane"}, "privacy-path"),
@@ -104,6 +109,10 @@ def test_made_up_patients_need_no_pseudonyms(tmp_path: Path) -> None:
     path = folder / "rois/benign/x.png"
     path.write_bytes(with_chunk(path.read_bytes(), b"tEXt", b"Title\0SYNTHETIC"))
     assert private(folder) == {}
+
+
+def test_the_words_of_bi_rads_are_no_free_text(tmp_path: Path) -> None:
+    assert private(write(tmp_path / "c", morphology="vascular", distribution="grouped")) == {}
 
 
 @pytest.mark.parametrize(("site", "looked_at"), [("S0a1b2c", False), ("North Hospital", True), ("", False)])
@@ -231,7 +240,18 @@ def test_a_name_is_found_in_other_spellings(source: tuple[Path, dict[str, str]],
 
 
 @pytest.mark.parametrize(
-    "spelling", ["19510723", "1951-07-23", "23.07.1951", "07/23/1951", "23/07/1951", "1951/07/23", "x19510723x"]
+    "spelling",
+    [
+        "19510723",
+        "1951-07-23",
+        "23.07.1951",
+        "07/23/1951",
+        "23/07/1951",
+        "1951/07/23",
+        "x19510723x",
+        "1951_07_23_pt",
+        "23 07 1951",
+    ],
 )
 def test_a_date_is_found_in_other_spellings(spelling: str) -> None:
     needles = Needles([WantedText("19510723", "Patient's Birth Date", is_date=True)])

@@ -134,6 +134,8 @@ def test_of_several_morphologies_the_most_suspicious_is_kept():
     assert read_morphology("PLEOMORPHIC-FINE_LINEAR_BRANCHING") == "fine_linear_branching"
     assert read_morphology("Round and regular") == "round"
     assert read_morphology("VASCULAR") == "vascular"
+    assert read_morphology("Large rod-like") == "large_rodlike"
+    assert read_morphology("VASCULAR/AMORPHOUS") == "amorphous"
     assert read_morphology("N/A") == ""
 
 

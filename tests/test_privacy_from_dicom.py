@@ -83,6 +83,29 @@ def test_none_of_the_plants_is_in_any_byte_of_the_cohort(source: tuple[Path, dic
             assert value.lower().encode(encoding) not in everything, value
 
 
+def test_free_text_of_the_spreadsheet_stays_out_of_a_cohort_with_a_key(tmp_path: Path) -> None:
+    rows = []
+    for number, (morphology, result) in enumerate(
+        [("granular (bx of 2019.03.04 pt Zwetschgenbaum)", "DCIS"), ("Vascular", "Fibrocystic change")]
+    ):
+        exam(tmp_path / "dicom", f"Q{number}", "20180305", ["L CC"])
+        rows.append(f"Q{number},2018-03-05,L,CC,350,300,{result},{morphology},see Gundula Pfefferkorn")
+    sheet(tmp_path / "l.csv", "pid,date,side,view,y,x,dx,form,spread", *rows)
+    columns = {**COLUMNS, "morphology": "form", "distribution": "spread"}
+    del columns["site"]
+    what = DicomSource(tmp_path / "dicom", tmp_path / "l.csv", ColumnMap.model_validate({"columns": columns}))
+    made = from_dicom(what, plan_from_dicom(what), tmp_path / "c", HarvestSettings(key=tmp_path / "k"))
+    assert made.table[["morphology", "distribution"]].to_numpy().tolist() == [["", ""], ["vascular", ""]]
+    told = [str(v["message"]) for v in made.record["verdicts"] if v["code"] == "free-text"]
+    assert [message.startswith("3 images: for example morphology was left empty") for message in told] == [True]
+    wanted = collect_texts([tmp_path / "dicom", tmp_path / "l.csv"]).wanted
+    audit = check_cohort(made.folder, contents=False, more=privacy_checks(wanted))
+    assert not [f for f in audit.findings if f.severity == "error" and f.code.startswith("privacy-")]
+    bare = from_dicom(what, plan_from_dicom(what), tmp_path / "bare", HarvestSettings())
+    audit = check_cohort(bare.folder, contents=False, more=privacy_checks())
+    assert {"privacy-free-text", "privacy-date"} <= {finding.code for finding in audit.findings}
+
+
 def test_the_check_passes_it_and_fails_a_cohort_without_pseudonyms(
     source: tuple[Path, dict[str, str]], cohort: Cohort, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ __all__ = [
     "Laterality",
     "Pathology",
     "Split",
+    "TypicallyBenign",
     "View",
     "ViewModifier",
 ]
@@ -99,6 +100,22 @@ class CalcMorphology(StrEnum):
     AMORPHOUS = "amorphous"
     FINE_PLEOMORPHIC = "fine_pleomorphic"
     FINE_LINEAR_BRANCHING = "fine_linear_branching"
+
+
+class TypicallyBenign(StrEnum):
+    """Typically benign calcifications (ACR BI-RADS Atlas, 4th and 5th edition); no morphology of suspicion."""
+
+    SKIN = "skin"
+    VASCULAR = "vascular"
+    POPCORN = "popcorn"
+    LARGE_RODLIKE = "large_rodlike"
+    LUCENT_CENTER = "lucent_center"
+    LUCENT_CENTERED = "lucent_centered"
+    EGGSHELL = "eggshell"
+    RIM = "rim"
+    DYSTROPHIC = "dystrophic"
+    MILK_OF_CALCIUM = "milk_of_calcium"
+    SUTURE = "suture"
 
 
 class CalcDistribution(StrEnum):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from microcalc.cohort.evidence import Check, Evidence, mapping_or_empty
 from microcalc.cohort.findings import Finding, count, error, note, some
 from microcalc.cohort.own_words import is_own_prose, stands_in_prose_only
-from microcalc.cohort.rows import COLUMNS
+from microcalc.cohort.rows import CALC_WORDS, COLUMNS
 from microcalc.cohort.search import FILE_NAMES, Needles, Passage, WantedText, passages
 from microcalc.cohort.writer import RECORD, TABLE
 from microcalc.vocabulary import Laterality, View
@@ -40,7 +40,7 @@ _NAME = re.compile(rb"[^\W\d_]{2,}\^[^\W\d_]+")
 _YEAR = rb"(?:19|20)\d\d"
 _MONTH, _DAY = rb"(?:0[1-9]|1[0-2])", rb"(?:0[1-9]|[12]\d|3[01])"
 _TRUE_DATE = re.compile(
-    rb"(?<![\w.])(?:%b%b%b|%b([-/.])%b\1%b|%b([-/.])%b\2%b)(?![\w]|\.\d)"
+    rb"(?<![^\W_])(?<!\.)(?:%b%b%b|%b([-/._ ])%b\1%b|%b([-/._])%b\2%b)(?![^\W_]|\.\d)"
     % (_YEAR, _MONTH, _DAY, _YEAR, _MONTH, _DAY, rb"\d{1,2}", rb"\d{1,2}", _YEAR)
 )
 """A day between 1900 and 2099; shifted days lie beyond."""
@@ -62,7 +62,7 @@ _PLAIN_CHUNKS = frozenset(("IHDR", "IEND", "PLTE", "sBIT", "gAMA", "tRNS", "cHRM
 _KEY = b"microcalc pseudonym key"
 _DICOM_AT, _DICOM = 128, b"DICM"
 _ALLOWED_FILES = re.compile(rb"cohort\.csv|cohort\.json|rois/(?:benign|malignant)/[^/]+\.png|\.cache/.*", re.S)
-_FREE_TEXT = ("site", "manufacturer", "birads", "morphology", "distribution")
+_FREE_TEXT = ("site", "manufacturer", "birads")
 
 
 def privacy_checks(
@@ -134,6 +134,14 @@ def _columns(evidence: Evidence) -> Iterator[Finding]:
     unknown = [c for c in evidence.columns if c not in COLUMNS]
     if unknown:
         yield error("privacy-column", f"columns that no contract asks for may hold anything: {some(unknown)}")
+    for column, words in CALC_WORDS.items():
+        foreign = {str(v) for v in evidence.table[column].unique() if v} - words
+        if foreign:
+            yield error(
+                "privacy-free-text",
+                f"{column}: {count(foreign, 'text')} of other words than BI-RADS's may tell of people. Write "
+                f"{', '.join(sorted(words))}, or nothing, or make the cohort again with a key (--key FILE)",
+            )
     for column in _FREE_TEXT:
         values = [str(v) for v in evidence.table[column].unique() if v]
         if len(values) > max(20, len(evidence.table) // 10):

@@ -24,7 +24,7 @@ OWN_WORDS = frozenset(
     distribution does each early element else embed empty encoded encoding endian ends enhanced entries errno every
     everywhere exam examination example exams exist explicit export exposed extra factor factors facts false faults
     fetch file files film finding findings finite first fits flow folder follow follows form format found four
-    frame from full function gather gave gdcm gdcmconv give gives gone grey greys group gzip harvest have header
+    frame free from full function gather gave gdcm gdcmconv give gives gone grey greys group gzip harvest have header
     headers height high higher histopathology history hold holds ignore ignored image images implant implicit
     inbreast included index inside inspect install installed instead institution integers interpretation into
     inverse irreversible item items iter itself join joined jpeg judge keep kind know known label labels lacked
@@ -44,7 +44,7 @@ OWN_WORDS = frozenset(
     series serve sets several shape shared sharing should shows side signed site size skip slices smaller socket
     something source sources spacing special specimen split spot spreadsheet square stand standard stands start
     state step stereotactic stored strerror string study subtype such surrogateescape surroundings surrounds
-    suspected swapped symlink symptoms syntax synthetic system table tables take taken tenth test tested text than
+    suspected swapped symlink symptoms syntax synthetic system table tables take taken tell tenth test tested text than
     that their them there these they think this those though tissue title told tomosynthesis took train trained
     training transfer true truncated tuple turned twice unclear uncorrected undecided unique unknown unnamed unpack
     unpacked unreadable usable used valid value values verdicts version view views wait want wanted waveform well

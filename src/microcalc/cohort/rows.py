@@ -6,7 +6,7 @@ reading, writing, intake and audit. Folders, images and splits live elsewhere.
 
 import datetime as dt
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,20 @@ from numpy.typing import NDArray
 
 from microcalc.cohort.cells import cell_text
 from microcalc.errors import TableError
-from microcalc.vocabulary import BENIGN, MALIGNANT, Laterality, Pathology, Split, View
+from microcalc.vocabulary import (
+    BENIGN,
+    MALIGNANT,
+    CalcDistribution,
+    CalcMorphology,
+    Laterality,
+    Pathology,
+    Split,
+    TypicallyBenign,
+    View,
+)
 
 __all__ = [
+    "CALC_WORDS",
     "COLUMNS",
     "NUMBER_COLUMNS",
     "REQUIRED",
@@ -64,6 +75,12 @@ NUMBER_COLUMNS = ("magnification", "pixel_spacing_mm", "roi_row", "roi_col")
 
 TEXT_COLUMNS = tuple(c for c in COLUMNS if c not in (*NUMBER_COLUMNS, "label"))
 """Columns of text, "" where empty."""
+
+CALC_WORDS: Mapping[str, frozenset[str]] = {
+    "morphology": frozenset(word.value for words in (CalcMorphology, TypicallyBenign) for word in words),
+    "distribution": frozenset(word.value for word in CalcDistribution),
+}
+"""Columns in the words of BI-RADS. Other words are allowed; as free text they may tell who a patient is."""
 
 _POSITIVE = ("magnification", "pixel_spacing_mm")
 _LABEL_WORDS = {"0": BENIGN, "0.0": BENIGN, "benign": BENIGN, "1": MALIGNANT, "1.0": MALIGNANT, "malignant": MALIGNANT}

@@ -45,6 +45,9 @@ _TEXT_WIDTH, _PIXEL_WIDTH = 4, 8
 _LONG_ENOUGH = 12
 """Bytes of a text that no longer occurs by chance inside a number or a hash."""
 
+_DATE_JOINTS = ("", "-", "/", ".", "_", " ")
+"""What stands between the parts of a date."""
+
 _HASH_DIGITS = 16
 _HEX = frozenset(b"0123456789abcdef")
 _TABLE_BITS = 22
@@ -270,8 +273,8 @@ def date_spellings(text: str) -> list[str]:
         day = dt.date.fromisoformat(text[:10].strip() if "-" in text[:5] else text[:8])
     except ValueError:
         return []
-    forms = ("%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d%m%Y")
-    return [day.strftime(form) for form in forms]
+    orders = (("%Y", "%m", "%d"), ("%d", "%m", "%Y"), ("%m", "%d", "%Y"))
+    return [day.strftime(joint.join(order)) for order in orders for joint in _DATE_JOINTS]
 
 
 def _codes(text: str) -> set[bytes]:

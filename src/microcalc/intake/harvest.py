@@ -27,6 +27,8 @@ _SHOWN = 100
 
 _NAMES_SHOWN = 3
 
+_EMPTIED = "was left empty: its text holds no word of BI-RADS, and free text may tell who a patient is"
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -171,8 +173,10 @@ class _Basket:
 
     def put(self, roi: CutRoi) -> None:
         """Add one ROI."""
-        row = self._names.named({**roi.columns, **roi.lesion.row})
-        for code, words in roi.remarks:
+        known = {**roi.columns, **roi.lesion.row}
+        row = self._names.named(known)
+        emptied = [("free-text", f"{column} {_EMPTIED}") for column in self._names.free_text(known)]
+        for code, words in (*roi.remarks, *emptied):
             self._remarks[code].append((str(row["image_id"]), words))
         facts = roi.facts
         self._image_facts["detector"][str(row["image_id"])] = facts.detector

@@ -22,7 +22,7 @@ from microcalc.cohort.cells import cell_text
 from microcalc.cohort.search import WantedText
 from microcalc.errors import InputError, MissingDependencyError, TableError
 from microcalc.intake.sheets import workbook_rows
-from microcalc.vocabulary import CalcDistribution, CalcMorphology, Laterality, Pathology, View
+from microcalc.vocabulary import CalcDistribution, CalcMorphology, Laterality, Pathology, TypicallyBenign, View
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -108,7 +108,7 @@ _WORDS = frozenset(
     )
 ) | {
     str(word).casefold().replace("_", " ")
-    for words in (Laterality, View, Pathology, CalcMorphology, CalcDistribution)
+    for words in (Laterality, View, Pathology, CalcMorphology, CalcDistribution, TypicallyBenign)
     for word in words
 }
 """Words that every study holds; a value that is one of them names nobody."""

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+from microcalc.cohort.rows import CALC_WORDS
 from microcalc.cohort.writer import CohortWriter
 from microcalc.intake.privacy import Pseudonyms
 
@@ -31,6 +32,12 @@ class RowNames:
         self._dates: list[str] = []
         self.patients: list[str] = []
         """Original patient of each row so far."""
+
+    def free_text(self, row: Mapping[str, object]) -> list[str]:
+        """Columns of a row whose text a key leaves out: words that are none of BI-RADS's may name a person."""
+        if self._names is None:
+            return []
+        return [column for column, words in CALC_WORDS.items() if row.get(column) and str(row[column]) not in words]
 
     @property
     def hides(self) -> bool:
@@ -75,6 +82,7 @@ class RowNames:
             numbers = self._lesions[patient]
             lesion = f"{row.get('laterality', '')}{row['lesion_id']}"  # lesion 1 of each breast are two
             hidden["lesion_id"] = numbers.setdefault(lesion, str(len(numbers) + 1))
+        hidden |= dict.fromkeys(self.free_text(row), "")
         if row.get("site"):
             hidden["site"] = f"S{names.code('site', str(row['site']))[:6]}"
         return hidden

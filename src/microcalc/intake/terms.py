@@ -11,7 +11,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from microcalc.vocabulary import BENIGN, MALIGNANT, CalcDistribution, CalcMorphology, Laterality, Pathology, View
+from microcalc.vocabulary import (
+    BENIGN,
+    MALIGNANT,
+    CalcDistribution,
+    CalcMorphology,
+    Laterality,
+    Pathology,
+    TypicallyBenign,
+    View,
+)
 
 __all__ = [
     "EMPTY_WORDS",
@@ -182,6 +191,13 @@ _MORPHOLOGY: dict[CalcMorphology, tuple[str, ...]] = {
     CalcMorphology.FINE_LINEAR_BRANCHING: ("fine linear", "fine linear or branching", "linear branching", "casting"),
 }
 
+_TYPICALLY_BENIGN: dict[TypicallyBenign, tuple[str, ...]] = {
+    TypicallyBenign.POPCORN: ("popcorn like",),
+    TypicallyBenign.LARGE_RODLIKE: ("large rod like", "rod like", "rodlike"),
+    TypicallyBenign.RIM: ("eggshell or rim", "rim or eggshell"),
+    TypicallyBenign.SUTURE: ("sutural",),
+}
+
 _DISTRIBUTION: dict[CalcDistribution, tuple[str, ...]] = {
     CalcDistribution.DIFFUSE: ("diffusely scattered", "scattered"),
     CalcDistribution.REGIONAL: (),
@@ -336,7 +352,8 @@ def read_day(text: str) -> str | None:
 @lru_cache(_CACHED)
 def read_morphology(text: str) -> str:
     """Morphology of calcifications: the most suspicious of BI-RADS's words in the cell, else the cell in lower case."""
-    return _most_suspicious(text, _MORPHOLOGY_OF, [w.value for w in CalcMorphology])
+    order = [word.value for words in (TypicallyBenign, CalcMorphology) for word in words]
+    return _most_suspicious(text, _MORPHOLOGY_OF, order)
 
 
 @lru_cache(_CACHED)
@@ -367,5 +384,7 @@ def _reversed(groups: Iterable[tuple[str, tuple[str, ...]]]) -> dict[str, str]:
 _OF_WORDS = {plain(word): pathology for pathology, words in _PATHOLOGY.items() for word in (pathology.value, *words)}
 _SIDE_OF = _reversed((side.value, words) for side, words in _SIDES.items())
 _VIEW_OF = _reversed((view.value, _VIEWS.get(view, ())) for view in View)
-_MORPHOLOGY_OF = _reversed((word.value, words) for word, words in _MORPHOLOGY.items())
+_MORPHOLOGY_OF = _reversed((word.value, _TYPICALLY_BENIGN.get(word, ())) for word in TypicallyBenign) | _reversed(
+    (word.value, words) for word, words in _MORPHOLOGY.items()
+)
 _DISTRIBUTION_OF = _reversed((word.value, words) for word, words in _DISTRIBUTION.items())
