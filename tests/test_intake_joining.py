@@ -132,6 +132,28 @@ def test_magnification_in_the_cell_of_the_view_decides(index: ImageIndex, tmp_pa
     assert name(one(index, tmp_path, pid="00456", date="2018-03-05", view="contact CC")) == "b/00456_20180305_0.dcm"
 
 
+def test_spot_is_not_taken_for_magnified(tmp_path: Path):
+    spot, magnified = "399055006", "399163009"
+    for file, codes in {"contact": [], "spot": [spot], "both": [spot, magnified]}.items():
+        modifiers = [code(value) for value in codes]
+        view = code("399162004", ViewModifierCodeSequence=modifiers)
+        exam(tmp_path, "7", "20180305", name=file, SOPInstanceUID=f"1.2.{len(codes)}", ViewCodeSequence=[view])
+    images = read_image_files(tmp_path)
+    cells = {"pid": "7", "date": "2018-03-05"}
+    index = ImageIndex(images)
+    assert name(one(index, tmp_path, **cells, view="CC mag")) == "both_20180305_0.dcm"
+    assert name(one(index, tmp_path, **cells, view="CC spot mag")) == "both_20180305_0.dcm"
+    assert name(one(index, tmp_path, **cells, view="CC contact")) == "contact_20180305_0.dcm"
+    assert name(one(index, tmp_path, **cells, view="CC spot")).startswith(
+        "ambiguous: 2 mammograms fit: L CC magnified spot, L CC spot. Name"
+    )
+    alone = ImageIndex(image for image in images if not image.name.startswith("both"))
+    assert name(one(alone, tmp_path, **cells, view="spot CC")) == "spot_20180305_0.dcm"
+    assert name(one(alone, tmp_path, **cells, view="mag CC")) == (
+        "no-image: no file of this exam has the row's magnification; there is L CC, L CC spot"
+    )
+
+
 def test_what_is_missing_is_said_step_by_step(index: ImageIndex, tmp_path: Path):
     assert name(one(index, tmp_path, pid="9", date="2018-03-05")) == "no-image: no file is of this patient"
     assert name(one(index, tmp_path, pid="123", date="2018-03-06")) == (

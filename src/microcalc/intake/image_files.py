@@ -14,6 +14,7 @@ from microcalc.errors import InputError
 from microcalc.intake.dicom import VERDICT_MEANING, Facts, ReadOptions, Refusal, Verdict, read_header
 from microcalc.intake.dicom.files import dicom_files
 from microcalc.intake.workers import in_processes
+from microcalc.vocabulary import ViewModifier
 
 __all__ = ["ImageFile", "ImageIndex", "find_files", "read_image_files"]
 
@@ -83,7 +84,13 @@ class ImageFile:
         """Side and view in a few letters, which name nobody."""
         words = [self.facts.laterality or "?", self.facts.view or "?"]
         words += ["magnified"] if self.facts.spot_magnification else []
+        words += ["spot"] if self.is_spot else []
         return " ".join(map(str, words))
+
+    @property
+    def is_spot(self) -> bool:
+        """Whether the header tells of spot compression."""
+        return ViewModifier.SPOT_COMPRESSION in self.facts.view_modifiers
 
 
 def find_files(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from microcalc.intake.dicom import VERDICT_MEANING
 from microcalc.intake.image_files import ImageFile, ImageIndex
-from microcalc.intake.labels import ImageKey, LabelRow, RowFault
+from microcalc.intake.labels import Exposure, ImageKey, LabelRow, RowFault
 from microcalc.intake.rules import PAPER_REASONS, Rule
 
 __all__ = ["IMPLANT", "Join", "JoinedRow", "join_rows", "mask_path"]
@@ -185,8 +185,16 @@ def _narrowings(key: ImageKey, index: ImageIndex) -> Iterator[tuple[str, Callabl
         yield "side", lambda image: image.facts.laterality == key.laterality
     if key.view:
         yield "view", lambda image: image.facts.view == key.view
-    if key.magnified is not None:
-        yield "magnification", lambda image: image.facts.spot_magnification == key.magnified
+    exposure = key.exposure
+    if exposure is not None:
+        yield exposure.value, lambda image: _taken_so(image, exposure)
+
+
+def _taken_so(image: ImageFile, exposure: Exposure) -> bool:
+    if exposure is Exposure.MAGNIFIED:
+        return image.facts.spot_magnification
+    spot = image.is_spot or image.facts.spot_magnification  # few headers say of a magnification view that it is a spot
+    return spot if exposure is Exposure.SPOT else not spot
 
 
 def _agreements(key: ImageKey, index: ImageIndex, image: ImageFile) -> Iterator[tuple[str, bool]]:

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 import pandas as pd
@@ -34,12 +35,28 @@ from microcalc.intake.terms import (
 )
 from microcalc.vocabulary import Split
 
-__all__ = ["NO_HISTOPATHOLOGY", "ImageKey", "LabelRow", "RowFault", "label_rows", "read_labels"]
+__all__ = ["NO_HISTOPATHOLOGY", "Exposure", "ImageKey", "LabelRow", "RowFault", "label_rows", "read_labels"]
 
 NO_HISTOPATHOLOGY = Rule("no_histopathology", PAPER_REASONS["no_histopathology"], "")
 
-_MAGNIFIED = frozenset({"mag", "magnification", "magnified", "spot", "m", "s"})
-_CONTACT = frozenset({"contact", "full", "standard", "routine"})
+
+class Exposure(StrEnum):
+    """How a view was taken, where the cell of the view says so.
+
+    A spot view may be magnified or not, and a magnification view may be a spot view.
+    """
+
+    CONTACT = "contact view"
+    MAGNIFIED = "magnification"
+    SPOT = "spot view"
+
+
+_EXPOSURES = {
+    Exposure.MAGNIFIED: frozenset({"mag", "magnification", "magnified", "m"}),
+    Exposure.SPOT: frozenset({"spot", "s"}),
+    Exposure.CONTACT: frozenset({"contact", "full", "standard", "routine"}),
+}
+"""Words beside the view; of several the first counts."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +71,7 @@ class ImageKey:
         exam_date: YYYY-MM-DD.
         laterality: L or R.
         view: View Position.
-        magnified: whether a magnification or spot view is meant; None where the row does not say.
+        exposure: how it was taken; None where the row does not say.
     """
 
     sop_uid: str = ""
@@ -64,7 +81,7 @@ class ImageKey:
     exam_date: str = ""
     laterality: str = ""
     view: str = ""
-    magnified: bool | None = None
+    exposure: Exposure | None = None
 
     @property
     def is_enough(self) -> bool:
@@ -198,7 +215,7 @@ class _Reader:
 
     def _key(self) -> ImageKey:
         words = set(plain(self._cell("view")).split())
-        magnified = True if words & _MAGNIFIED else False if words & _CONTACT else None
+        exposure = next((exposure for exposure, own in _EXPOSURES.items() if words & own), None)
         return ImageKey(
             sop_uid=_named(self._cell("sop_uid")),
             image_file=_named(self._cell("image_file")),
@@ -207,7 +224,7 @@ class _Reader:
             exam_date=self._read("exam_date", read_day),
             laterality=self._side(),
             view=self._read("view", read_view),
-            magnified=magnified,
+            exposure=exposure,
         )
 
     def _side(self) -> str:
