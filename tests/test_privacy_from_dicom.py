@@ -106,6 +106,35 @@ def test_free_text_of_the_spreadsheet_stays_out_of_a_cohort_with_a_key(tmp_path:
     assert {"privacy-free-text", "privacy-date"} <= {finding.code for finding in audit.findings}
 
 
+HEADER_TEXTS = (
+    {
+        "WindowCenter": [2000, 1900], "WindowWidth": [4000, 3000],
+        "WindowCenterWidthExplanation": ["NORMAL", "Prof. Albrecht Zwetschgenbaum"],
+    },
+    {"VOILUTFunction": "ZWETSCHGENBAUM"},
+    {"PixelSpacing": [0.05, 0.05], "PixelSpacingCalibrationType": "ZWETSCHGENBAUM"},
+)  # fmt: skip
+"""Elements whose texts a note of the reader quotes."""
+
+
+@pytest.mark.parametrize("elements", HEADER_TEXTS)
+def test_no_text_of_the_header_comes_with_a_remark(tmp_path: Path, elements: dict[str, object]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for patient in ("Q1", "Q2"):
+            exam(tmp_path / "dicom", patient, "20180305", ["L CC"], **elements)
+    rows = [f"{pid},2018-03-05,L,CC,350,300,{dx},," for pid, dx in (("Q1", "DCIS"), ("Q2", "Fibrocystic change"))]
+    sheet(tmp_path / "l.csv", HEADER, *rows)
+    what = DicomSource(tmp_path / "dicom", tmp_path / "l.csv", MAP)
+    made = from_dicom(what, plan_from_dicom(what), tmp_path / "c", HarvestSettings(key=tmp_path / "k"))
+    codes = {str(verdict["code"]) for verdict in made.record["verdicts"]}
+    assert codes & {"several_windows", "window_ignored", "scale_contradiction"}
+    assert b"zwetschgenbaum" not in b"\n".join(p.content for p in passages(made.folder)).lower()
+    wanted = collect_texts([tmp_path / "dicom"]).wanted
+    audit = check_cohort(made.folder, contents=False, more=privacy_checks(wanted))
+    assert [f for f in audit.findings if f.severity == "error" and f.code.startswith("privacy-")] == []
+
+
 def test_the_check_passes_it_and_fails_a_cohort_without_pseudonyms(
     source: tuple[Path, dict[str, str]], cohort: Cohort, tmp_path: Path
 ) -> None:

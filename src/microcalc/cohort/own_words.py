@@ -15,8 +15,8 @@ OWN_WORDS = frozenset(
     alone also ambiguous another apart applied archive ascii aside asks assessed attachment attachments away back
     background became become becomes before begin begins believed belong benign beside between biopsy birads bits
     blank bool borderline both bottom boxes break breaks breast breasts bright brighter burned bytes calc
-    calcification calcifications callback cancer cannot capture case categories category cbis cell centre centres
-    check choose class classes classification clinical clinicaldata cluster clusters cmmd code codec codestream
+    calcification calcifications calibrated callback cancer cannot capture case categories category cbis cell centre
+    centres check choose class classes classification clinical clinicaldata cluster clusters cmmd code codec codestream
     cohort collection colour column columns completed components compressed computed contact content contradict
     contradiction contradicts contrast control convert copies copy could count counted counts crop damaged data
     dataset date days ddsm decisions declared declares decode decoded decodes deflated dense density describe

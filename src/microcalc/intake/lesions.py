@@ -39,6 +39,12 @@ _IN_SQUARE: Mapping[NoteCode, str] = {
 }
 """Notes on parts of a mammogram: of concern to a cohort only where the square, which alone is kept, shows them."""
 
+_WITHOUT_NAMES: Mapping[NoteCode, str] = {
+    NoteCode.SEVERAL_WINDOWS: "one of several windows or tables was applied; `microcalc cohort inspect` names them",
+    NoteCode.WINDOW_IGNORED: "a window or table could not be used; `microcalc cohort inspect` says why",
+}
+"""Notes that quote the names of windows, which are free text: a cohort gets a sentence instead."""
+
 
 @dataclass(frozen=True)
 class Lesion:
@@ -147,7 +153,8 @@ def _cut_film(lesions: Sequence[Lesion], settings: CutSettings) -> list[CutRoi |
 
 def _cut(lesion: Lesion, mammogram: Mammogram, settings: CutSettings) -> CutRoi | NotCut:
     facts = mammogram.facts
-    remarks = [(note.code.value, note.message) for note in mammogram.notes if not note.places]
+    whole = [note for note in mammogram.notes if not note.places]
+    remarks = list(dict.fromkeys((note.code.value, _WITHOUT_NAMES.get(note.code, note.message)) for note in whole))
     try:
         code, box = "bad-mask", lesion.box
         if box is None:

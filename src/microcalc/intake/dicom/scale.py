@@ -96,7 +96,7 @@ def _spacing(
         mm = imager / factor
         if pixel and calibration and _differ(mm, pixel, 0.02):
             words = (
-                f"ImagerPixelSpacing and the magnification give {mm:.4g} mm, PixelSpacing ({calibration}) {pixel:.4g}"
+                f"ImagerPixelSpacing and the magnification give {mm:.4g} mm, PixelSpacing, as calibrated, {pixel:.4g}"
             )
             notes.append((NoteCode.SCALE_CONTRADICTION, words + "; the first is used"))
         return mm, f"ImagerPixelSpacing/{by}"
