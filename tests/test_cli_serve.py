@@ -50,6 +50,17 @@ def test_accounts_are_made_listed_and_closed(data: Path):
     assert "nobody has none" in refused(serve(data, "accounts", "change", "nobody", "--close"), InputError)
 
 
+def test_where_there_are_readers_only_they_can_be_closed_and_get_another_password(data: Path):
+    add(data, "berta")
+    new = serve(data, "accounts", "change", "berta", "--new-password", input="another good word\nanother good word\n")
+    assert new.exit_code == 0, new.exception
+    assert serve(data, "accounts", "change", "berta", "--close").output == "berta: reader, closed\n"
+    assert serve(data, "accounts", "change", "berta", "--role", "admin").exit_code == 0
+    assert serve(data, "accounts", "change", "berta", "--reopen").output == "berta: admin, open\n"
+    said = refused(serve(data, "accounts", "change", "berta", "--role", "reader"), InputError)
+    assert "one administrator must remain" in said
+
+
 def test_a_password_is_asked_for_twice_and_not_shown(data: Path):
     result = serve(data, "accounts", "add", "anna", input="correct horse battery\ncorrect horse battery\n")
     assert result.exit_code == 0
