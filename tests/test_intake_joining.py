@@ -120,6 +120,30 @@ def test_leading_zeros_that_a_spreadsheet_dropped_are_found_again(index: ImageIn
     assert any("lack the leading zeros" in line for line in join_lines(join))
 
 
+def test_a_number_is_ambiguous_where_only_leading_zeros_part_two(tmp_path: Path):
+    for patient in ("00123", "123", "00456"):
+        exam(tmp_path, patient, "20180305")
+    index = ImageIndex(read_image_files(tmp_path))
+    day = {"date": "2018-03-05"}
+    text = "ambiguous: 2 numbers of the images are this but for leading zeros. Write the zeros, or name the file"
+    assert name(one(index, tmp_path, pid="123", **day)) == text
+    assert name(one(index, tmp_path, pid="00123", **day)) == "00123_20180305_0.dcm"
+    assert name(one(index, tmp_path, pid="456", **day)) == "00456_20180305_0.dcm"
+    assert name(one(index, tmp_path, file="00123_20180305_0", pid="123")) == "00123_20180305_0.dcm"
+    assert name(one(index, tmp_path, file="00123_20180305_0", pid="456")).startswith("contradiction: patient of")
+    (tmp_path / "00456_20180305_0.dcm").unlink()
+    exam(tmp_path, "1", "20180305", AccessionNumber="077")
+    exam(tmp_path, "2", "20180305", AccessionNumber="77")
+    index = ImageIndex(read_image_files(tmp_path))
+    assert name(one(index, tmp_path, acc="77")) == text
+    assert name(one(index, tmp_path, acc="77", pid="1")) == text
+
+
+def test_a_row_without_image_counts_for_the_patient_whose_zeros_it_lacks(index: ImageIndex, tmp_path: Path):
+    join = joined(index, tmp_path, row(pid="00123", date="2018-03-05"), row(pid="123", date="2001-01-01", mass="yes"))
+    assert [found.patient for found in join.rows] == ["00123", "00123"]
+
+
 def test_what_fits_several_mammograms_is_ambiguous(index: ImageIndex, tmp_path: Path):
     assert name(one(index, tmp_path, pid="00123", date="2018-03-05", side="L")).startswith(
         "ambiguous: 2 mammograms fit: L CC, L MLO. Name the mammogram by its SOP Instance UID"

@@ -204,20 +204,25 @@ class ImageIndex:
         return list(found.values())
 
     def of_accession(self, number: str) -> list[ImageFile]:
-        """Files of an accession number."""
-        return self._by_accession.get(self._accessions.full(number), [])
+        """Files of an accession number; of several where only leading zeros part them."""
+        return [image for full in self._accessions.meant(number) for image in self._by_accession.get(full, [])]
 
     def of_patient(self, patient: str) -> list[ImageFile]:
-        """Files of a patient."""
-        return self._by_patient.get(self._patients.full(patient), [])
+        """Files of a patient; of several where only leading zeros part them."""
+        return [image for full in self._patients.meant(patient) for image in self._by_patient.get(full, [])]
+
+    def patient(self, written: str) -> str:
+        """Patient ID as in the files, where exactly one is meant; else as written."""
+        meant = self._patients.meant(written)
+        return meant[0] if len(meant) == 1 else written
 
     def same_patient(self, written: str, image: ImageFile) -> bool:
-        """Whether a Patient ID as written in a row is that of a file."""
-        return self._patients.full(written) == image.facts.patient_id
+        """Whether a Patient ID as written in a row may be that of a file."""
+        return image.facts.patient_id in self._patients.meant(written)
 
     def same_accession(self, written: str, image: ImageFile) -> bool:
-        """Whether an accession number as written in a row is that of a file."""
-        return self._accessions.full(written) == image.facts.accession_number
+        """Whether an accession number as written in a row may be that of a file."""
+        return image.facts.accession_number in self._accessions.meant(written)
 
     @property
     def repaired_ids(self) -> int:
@@ -226,29 +231,28 @@ class ImageIndex:
 
 
 class _ShortIds:
-    """IDs without the leading zeros that spreadsheets drop; only where all IDs stay different without them."""
+    """IDs without the leading zeros that spreadsheets drop."""
 
     def __init__(self, ids: Iterable[str]) -> None:
         self._known = set(ids)
-        short: dict[str, list[str]] = defaultdict(list)
-        for name in self._known:
-            short[_short(name)].append(name)
-        self._full = {key: names[0] for key, names in short.items() if len(names) == 1}
+        self._full: dict[str, list[str]] = defaultdict(list)
+        for name in sorted(self._known):
+            if name.isdecimal():
+                self._full[_short(name)].append(name)
         self.repaired: set[str] = set()
 
-    def full(self, written: str) -> str:
-        """The ID of the files that is meant, or what was written."""
-        if written in self._known:
-            return written
-        found = self._full.get(_short(written)) if written.isdecimal() else None
-        if found is not None and found.isdecimal():
+    def meant(self, written: str) -> tuple[str, ...]:
+        """IDs of the files that may be meant, or what was written; 123 may be 123 or 00123, 00123 is no other."""
+        found = self._full.get(_short(written), [])
+        if not found or not written.isdecimal() or (written.startswith("0") and written in self._known):
+            return (written,)
+        if len(found) == 1 and found[0] != written:
             self.repaired.add(written)
-            return found
-        return written
+        return tuple(found)
 
 
 def _short(name: str) -> str:
-    return name.lstrip("0") if name.isdecimal() else name
+    return name.lstrip("0")
 
 
 def _spellings(name: str) -> Iterator[str]:

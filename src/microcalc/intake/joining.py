@@ -7,7 +7,7 @@ where row and header contradict each other the row is named too. Nothing is read
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from microcalc.intake.dicom import VERDICT_MEANING
@@ -32,6 +32,7 @@ class JoinedRow:
     Attributes:
         row: of the spreadsheet.
         image: its mammogram; None where none was found.
+        patient: as in the image, else as in the row, with the leading zeros that the images have.
         by: what found it.
         left_out: the rule that leaves it out.
         faults: why it cannot be used; empty where it can.
@@ -39,6 +40,7 @@ class JoinedRow:
 
     row: LabelRow
     image: ImageFile | None
+    patient: str
     by: str = ""
     left_out: Rule | None = None
     faults: tuple[RowFault, ...] = ()
@@ -47,11 +49,6 @@ class JoinedRow:
     def usable(self) -> bool:
         """Whether a ROI is cut for it."""
         return self.left_out is None and not self.faults
-
-    @property
-    def patient(self) -> str:
-        """As in the image, else as in the row."""
-        return (self.image.facts.patient_id if self.image else "") or self.row.key.patient_id
 
 
 @dataclass(frozen=True)
@@ -117,7 +114,8 @@ def _join(row: LabelRow, index: ImageIndex, *, keep_implants: bool, masks: Path 
         faults += _misplaced(row, image)
     if row.mask and masks is not None and not mask_path(row.mask, masks).is_file():
         faults.append(RowFault("no-mask", "the mask file must exist; there is none. Give its folder as --masks"))
-    return JoinedRow(row, image, by if image else "", rule, tuple(faults))
+    patient = (image.facts.patient_id if image else "") or index.patient(row.key.patient_id)
+    return JoinedRow(row, image, patient, by if image else "", rule, tuple(faults))
 
 
 def mask_path(written: str, folder: Path) -> Path:
@@ -156,6 +154,10 @@ def _narrowed(key: ImageKey, index: ImageIndex, images: list[ImageFile], nothing
     """The one file among those of an exam or a patient that has the day, side and view of the row."""
     if not images:
         return RowFault("no-image", nothing)
+    ids = {image.facts.accession_number if key.accession_number else image.facts.patient_id for image in images}
+    if len(ids) > 1:
+        text = f"{len(ids)} numbers of the images are this but for leading zeros. Write the zeros, or name the file"
+        return RowFault("ambiguous", text)
     for words, fits in _narrowings(key, index):
         left = [image for image in images if fits(image)]
         if not left:
@@ -243,7 +245,7 @@ def _with_one_label_each(rows: list[JoinedRow]) -> Iterator[JoinedRow]:
         known = labels[_lesion(joined)]
         if joined.usable and joined.row.values.get("lesion_id") and len(known) > 1:
             fault = RowFault("lesion-labels", "a lesion must have one label in all its rows; this one has two")
-            yield JoinedRow(joined.row, joined.image, joined.by, None, (fault,))
+            yield replace(joined, faults=(fault,))
         else:
             yield joined
 
@@ -268,4 +270,4 @@ def _without_repeats(rows: Iterable[JoinedRow]) -> Iterator[JoinedRow]:
             continue
         name = first.row.name
         fault = RowFault("repeated", f"a lesion of a mammogram may stand in one row; {name} has the same place")
-        yield JoinedRow(joined.row, joined.image, joined.by, None, (fault,))
+        yield replace(joined, faults=(fault,))
