@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
@@ -18,6 +19,7 @@ from microcalc.errors import InputError, MicrocalcError, ProtocolError, StudyErr
 from microcalc.reader.engine import RUNTIMES
 from microcalc.reader.store import audit
 from microcalc.reader.store.database import Store, sqlite_url
+from microcalc.reader.store.models import AuditEntry
 
 PASSWORD = {"MICROCALC_PASSWORD": "correct horse battery"}
 
@@ -112,6 +114,19 @@ def test_what_is_done_at_the_machine_is_in_the_log(data: Path):
     add(data, "anna")
     store = Store.open(sqlite_url(data / "store.sqlite"))
     assert audit.verify(store).head.number == 1
+    store.close()
+
+
+def test_a_user_whom_the_system_has_no_name_for_is_called_by_number(data: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 54321)
+    monkeypatch.setattr("microcalc.cli.serve._serve", lambda room, *_: room.close())
+    assert add(data, "anna").output == "anna may log in as reader\n"
+    assert "/api/token?token=" in serve(data, "--port", "0").output
+    store = Store.open(sqlite_url(data / "store.sqlite"))
+    with store.reading() as session:
+        assert session.scalars(select(AuditEntry.account)).all() == ["uid 54321 (command line)"]
     store.close()
 
 

@@ -3,13 +3,13 @@
 Parses, calls `microcalc.reader.room.cohort_export` and prints.
 """
 
-import getpass
 import importlib.util
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from microcalc.cli.console import user_name
 from microcalc.cli.meter import meter
 from microcalc.cli.sources import Out, Processes, ScaleText, SkipBad, tell_cohort
 from microcalc.errors import InputError, MissingDependencyError
@@ -55,7 +55,7 @@ def from_annotations(
     try:
         squares = marked_squares(store, reader=reader)
         typer.echo(f"cohort from {len(squares)} squares of {squares[0].reader} in {data}, into {out}")
-        archive = Archive(store, Vault(data), by=f"{getpass.getuser()} (command line)")
+        archive = Archive(store, Vault(data), by=f"{user_name()} (command line)")
         with meter("ROIs") as progress:
             cohort = export_cohort(archive, squares, out, settings, progress=progress)
     finally:

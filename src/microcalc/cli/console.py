@@ -1,13 +1,15 @@
-"""What the commands print with: plain lines, errors, and the guard before the packages that training needs."""
+"""What the commands share: plain lines, errors, who runs them, and the guard before the packages of the training."""
 
+import getpass
 import importlib.util
+import os
 from typing import TextIO
 
 import typer
 
 from microcalc.errors import MissingDependencyError
 
-__all__ = ["counted", "errors_to", "files_made", "needs_training_packages", "printable"]
+__all__ = ["counted", "errors_to", "files_made", "needs_training_packages", "printable", "user_name"]
 
 _TRAINING = ("torch", "timm", "lightning_fabric", "safetensors")
 
@@ -45,3 +47,11 @@ def files_made(*paths: object) -> None:
 def printable(text: str) -> str:
     """A text without signs that would steer the terminal or that no encoding has (names of files may hold any byte)."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def user_name() -> str:
+    """Name of whoever runs the command; ``uid 1234`` where the system has no name for it, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # which of them depends on the version of Python and on the system
+        return f"uid {os.getuid()}" if hasattr(os, "getuid") else "owner"

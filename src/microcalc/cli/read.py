@@ -1,6 +1,5 @@
 """`microcalc read`: what a finished study's networks say of one lesion, or of a whole table of them."""
 
-import getpass
 import json
 import math
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from microcalc import RESEARCH_USE, __version__
-from microcalc.cli.console import files_made, needs_training_packages
+from microcalc.cli.console import files_made, needs_training_packages, user_name
 from microcalc.cli.meter import meter
 from microcalc.cohort.storage import write_atomically
 from microcalc.errors import ImageError, InputError
@@ -179,7 +178,7 @@ def _write_report(reader: "Reader", image: Path, reading: "Reading", out: Path) 
 
     study = reader.study
     facts = StudyFacts(study.name, __version__, study.fingerprint, reading.chosen_on)
-    observer = Observer(getpass.getuser(), getpass.getuser())
+    observer = Observer(user_name(), user_name())
     return write_report_files(image, reading, out, observer=observer, study=facts, at=datetime.now(UTC))
 
 

@@ -4,7 +4,6 @@ Each command parses, calls `microcalc.reader` and prints. Refuses to be reached 
 accounts and an encrypted way.
 """
 
-import getpass
 import logging
 import socket
 from dataclasses import replace
@@ -17,7 +16,7 @@ from sqlalchemy import select
 from typer.core import TyperGroup
 
 from microcalc import RESEARCH_USE
-from microcalc.cli.console import files_made
+from microcalc.cli.console import files_made, user_name
 from microcalc.errors import InputError, ProtocolError
 from microcalc.reader.room.backup import back_up
 from microcalc.reader.room.people import Role, add_account, change_account, has_accounts
@@ -159,7 +158,7 @@ def _noted(text: str) -> audit.Head:
 
 
 def _at_the_machine() -> str:
-    return f"{getpass.getuser()} (command line)"
+    return f"{user_name()} (command line)"
 
 
 @app.command()
@@ -196,7 +195,7 @@ def run(
     proxy = Proxy(tuple(network_of(text) for text in trusted_proxy or ()), identity_header)
     settings = Settings(
         study=study, data=data, database=database, host=host, port=port, names=tuple(names or ()),
-        token_login=is_loopback(host) and not proxy.trusted, owner=getpass.getuser(),
+        token_login=is_loopback(host) and not proxy.trusted, owner=user_name(),
         https=bool(certificate or proxy.trusted), proxy=proxy, blind=blind, watch=watch, pacs=pacs, runtime=runtime,
         limits=Limits(upload_bytes=largest_upload << 20),
     )  # fmt: skip
