@@ -181,6 +181,17 @@ def test_a_lesion_of_the_other_class_in_the_square_is_remarked_on(folder: Path, 
     assert said[0].startswith("3 images: the square also holds a lesion of the other class")
 
 
+@pytest.mark.parametrize(("pixel_mm", "apart", "told"), [(0.07, 200, True), (0.14, 500, True), (0.035, 200, False)])
+def test_the_square_of_another_scale_holds_other_lesions(tmp_path: Path, pixel_mm: float, apart: int, told: bool):
+    exam(tmp_path / "dicom", "Q1", "20180305", ["L CC"])
+    rows = [f"Q1,2018-03-05,L,CC,{row},300,{dx},{dx},,,no,no" for row, dx in ((50, "IDC"), (50 + apart, "ADH"))]
+    labels = sheet(tmp_path / "l.csv", HEADER, *rows)
+    source = DicomSource(tmp_path / "dicom", labels, MAP)
+    settings = HarvestSettings(cut=CutSettings(Scale(pixel_mm)), key=tmp_path / "k")
+    verdicts = from_dicom(source, plan_from_dicom(source), tmp_path / "c", settings).record["verdicts"]
+    assert ("two-classes" in {verdict["code"] for verdict in verdicts}) is told
+
+
 @pytest.mark.parametrize(("column", "remarked"), [(100, False), (330, True)])
 def test_text_is_remarked_on_only_where_a_square_shows_it(tmp_path: Path, column: int, remarked: bool):
     exam(tmp_path / "dicom", "Pat1", "20180305", stored=with_text(film(), "DOE JANE", (400, 40)))

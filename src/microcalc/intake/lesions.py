@@ -6,14 +6,14 @@ are cut and encoded. Nothing is written; that is the business of `microcalc.inta
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from microcalc.cohort.images import encode_png
+from microcalc.cohort.images import ROI_SIDE, encode_png
 from microcalc.errors import ImageError
 from microcalc.intake.crop import Box, Roi, Scale, cut_lesion
 from microcalc.intake.dicom import (
@@ -88,6 +88,7 @@ class CutRoi:
         columns: of the contract, as the image tells them.
         facts: of the mammogram's header.
         remarks: code and words of what a person must know.
+        factor: pixels of the mammogram for each pixel of the ROI.
     """
 
     lesion: Lesion
@@ -95,6 +96,7 @@ class CutRoi:
     columns: Mapping[str, object]
     facts: Facts
     remarks: tuple[tuple[str, str], ...] = ()
+    factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def _cut(lesion: Lesion, mammogram: Mammogram, settings: CutSettings) -> CutRoi 
         for note in mammogram.notes
         if note.code in _IN_SQUARE and any(_meets(roi, place) for place in note.places)
     ]
-    return CutRoi(lesion, encode_png(roi.pixels), _columns(roi, facts), facts, tuple(remarks))
+    return CutRoi(lesion, encode_png(roi.pixels), _columns(roi, facts), facts, tuple(remarks), roi.factor)
 
 
 def _meets(roi: Roi, place: tuple[int, int, int, int]) -> bool:
@@ -210,10 +212,9 @@ def _with_neighbours(answers: list[CutRoi | NotCut]) -> list[CutRoi | NotCut]:
     for answer in answers:
         if isinstance(answer, CutRoi) and any(_both_classes(answer, other) for other in rois):
             words = "the square also holds a lesion of the other class"
-            answer = CutRoi(  # noqa: PLW2901
-                answer.lesion, answer.png, answer.columns, answer.facts, (*answer.remarks, ("two-classes", words))
-            )
-        out.append(answer)
+            out.append(replace(answer, remarks=(*answer.remarks, ("two-classes", words))))
+        else:
+            out.append(answer)
     return out
 
 
@@ -221,4 +222,4 @@ def _both_classes(roi: CutRoi, other: CutRoi) -> bool:
     if roi.lesion.row.get("label") == other.lesion.row.get("label"):
         return False
     away = [abs(float(str(roi.columns[c])) - float(str(other.columns[c]))) for c in ("roi_row", "roi_col")]
-    return max(away) <= 256
+    return max(away) <= ROI_SIDE / 2 * roi.factor
