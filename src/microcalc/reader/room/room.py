@@ -23,10 +23,11 @@ from microcalc.reader.store.vault import Vault
 if TYPE_CHECKING:
     from microcalc.reader.room.postroom import Postroom
 
-__all__ = ["DATABASE", "LoginToken", "Room", "open_room", "open_store"]
+__all__ = ["DATABASE", "LOCK", "LoginToken", "Room", "open_room", "open_store"]
 
 DATABASE = "store.sqlite"
 LOCK = ".server.lock"
+"""Claimed by whoever serves a data folder, or lays a backup into it."""
 
 
 def _silent(url: str) -> None:
