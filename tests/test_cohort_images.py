@@ -487,9 +487,18 @@ def test_pixels_are_built_once(tmp_path: Path) -> None:
 def test_another_folder_can_hold_the_cache(tmp_path: Path) -> None:
     there = cohort(tmp_path / "c")
     pixels, key = cohort_pixels(there, cache=tmp_path / "elsewhere")
-    assert (tmp_path / f"elsewhere/pixels-{key}.npy").exists()
+    assert len(list((tmp_path / "elsewhere").glob(f"c-*/pixels-{key}.npy"))) == 1
     assert not (tmp_path / "c/.cache").exists()
     assert len(pixels) == 12
+
+
+def test_cohorts_share_a_cache_folder_without_pushing_each_other_out(tmp_path: Path) -> None:
+    first, second = cohort(tmp_path / "one/c"), cohort(tmp_path / "two/c")
+    changed = second.image_path("i003")
+    changed.write_bytes(encode_png(picture(99)))
+    for there in (first, second):
+        cohort_pixels(there, cache=tmp_path / "cache")
+    assert len(list((tmp_path / "cache").glob("c-*/pixels-*.npy"))) == 2
 
 
 def test_a_damaged_image_is_named_and_no_cache_is_left(tmp_path: Path) -> None:

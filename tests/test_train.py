@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from torch import nn
 
 from microcalc.errors import ProtocolError, TrainingError, WeightsError
 from microcalc.learn import train as training
+from microcalc.learn.batches import TrainingImages
 from microcalc.learn.checkpoint import load_state, save_state
 from microcalc.learn.job import Job, Progress
+from microcalc.learn.machine import Machine, open_fabric
 from microcalc.learn.networks import build_network
 from microcalc.learn.predict import predict, read_scores
 from microcalc.learn.train import BEST, HISTORY, RECORD, STATE, Epoch, learning_rate_at, make_optimiser, train
@@ -77,8 +80,26 @@ def test_a_state_of_other_values_is_refused(tiny_job: MakeJob):
     job = tiny_job()
     with pytest.raises(InterruptedHereError):
         train(job, stop_at(5))
-    with pytest.raises(TrainingError, match=r"last\.ckpt: was made with other values"):
+    with pytest.raises(TrainingError, match=r"last\.ckpt: a training must go on .* other than now: protocol\. Give"):
         train(tiny_job(l2=0.1), ignore)
+
+
+def test_a_training_does_not_go_on_in_another_precision(tiny_job: MakeJob):
+    job = tiny_job()
+    begun = replace(job, machine=replace(job.machine, precision="bf16-mixed"))
+    with pytest.raises(InterruptedHereError):
+        train(begun, stop_at(5))
+    with pytest.raises(TrainingError, match=r"now: precision .*precision bf16-mixed then, 32-true now: --accelerator"):
+        train(replace(job, machine=replace(job.machine, precision="32-true")), ignore)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_a_damaged_record_of_a_finished_training_is_named(tiny_job: MakeJob, content: str):
+    job = tiny_job(max_epochs=1)
+    train(job, ignore)
+    (job.folder / RECORD).write_text(content)
+    with pytest.raises(TrainingError, match=r"network\.json: must be the whole record of a finished training"):
+        train(job, ignore)
 
 
 def test_a_damaged_state_is_named(tiny_job: MakeJob):
@@ -134,6 +155,13 @@ def test_damaged_scores_are_made_again_and_unreadable_ones_are_named(tiny_job: M
     (job.folder / "scores.npz").write_bytes(b"PK nothing")
     with pytest.raises(WeightsError, match=r"scores\.npz: must be a readable score file"):
         read_scores(job.folder)
+    predict(job, ignore)
+    assert (read_scores(job.folder).probability == good).all()
+    whole = (job.folder / "scores.npz").read_bytes()
+    for length in (0, 100, len(whole) // 2, len(whole) - 30):
+        (job.folder / "scores.npz").write_bytes(whole[:length])
+        with pytest.raises(WeightsError, match=r"scores\.npz: must be a readable score file"):
+            read_scores(job.folder)
     predict(job, ignore)
     assert (read_scores(job.folder).probability == good).all()
 
@@ -237,3 +265,17 @@ def test_batch_norm_statistics_are_those_of_the_training_images(tiny_job: MakeJo
     train(job, ignore)
     tensors = load_file(job.folder / BEST)
     assert tensors["features.norm0.num_batches_tracked"].item() == 1  # one batch of all 12, from zero
+
+
+@pytest.mark.parametrize("count", [33, 40, 65])
+def test_batch_norm_statistics_weigh_every_image_alike(count: int):
+    """However the images fall into batches, and never a batch of one, which has no variance."""
+    random = np.random.default_rng(0)
+    upright = (random.random((count, 1, 1)) * np.ones((count, 8, 8)) * 60_000).astype(np.uint16)
+    images = TrainingImages(upright, np.zeros(count, np.int64), np.arange(count), 8, ((0, 0, 0), (1, 1, 1)))
+    norm = nn.BatchNorm2d(3)
+    fabric = open_fabric(Machine(accelerator="cpu", precision="32-true", threads=1))
+    training._reestimate_batchnorm(norm, upright, images, count, fabric)
+    assert norm.running_mean is not None
+    assert norm.running_mean[0].item() == pytest.approx(upright.mean() / 65535, rel=1e-5)
+    assert norm.momentum == 0.1

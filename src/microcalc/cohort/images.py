@@ -280,7 +280,8 @@ def cohort_pixels(cohort: ImageFolder, *, cache: Path | None = None) -> tuple[np
 
     Args:
         cohort: whose images; every file is read and hashed at each call, so a changed image is noticed.
-        cache: folder for the file; default ``.cache`` in the cohort folder. Give one where that is read-only.
+        cache: folder in which each cohort gets one of its own for the file; default ``.cache`` in the cohort folder.
+            Give one where that is read-only, or another disk is faster.
 
     Returns:
         (n, 512, 512) uint16 in table order, read-only; and the key, SHA-256 over the bytes of all image files.
@@ -298,8 +299,14 @@ def cohort_pixels(cohort: ImageFolder, *, cache: Path | None = None) -> tuple[np
         for row, pixels in enumerate(in_order(_read_unchanged, zip(paths, digests, strict=True))):
             array[row] = pixels
 
-    folder = cohort.folder / ".cache" if cache is None else cache
+    folder = cohort.folder / ".cache" if cache is None else cache / _name_of_its_own(cohort.folder)
     return cached_array(folder, f"pixels-{key}", (len(paths), ROI_SIDE, ROI_SIDE), np.uint16, fill), key
+
+
+def _name_of_its_own(cohort: Path) -> str:
+    """Name of a cohort's folder in a cache that others share: what is built for one must not push out another's."""
+    whole = cohort.resolve()
+    return f"{whole.name}-{hashlib.sha256(str(whole).encode()).hexdigest()[:12]}"
 
 
 def _sha256_or_error(path: Path) -> str:

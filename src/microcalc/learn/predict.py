@@ -6,6 +6,7 @@ pass (`gradcam`). What the scores mean is for the statistics; how a heatmap look
 """
 
 import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,8 @@ __all__ = ["SCORES", "Scores", "predict", "read_scores"]
 SCORES = "scores.npz"
 
 _BATCH = 32
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+"""What reading a damaged score file ends in, according to where it was cut."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,9 @@ def read_scores(folder: Path) -> Scores:
         WeightsError: the file is missing or damaged.
     """
     try:
-        with np.load(folder / SCORES, allow_pickle=False) as file:
+        with (folder / SCORES).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return Scores(file["rows"], file["probability"], file["maps"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except _UNREADABLE as error:
         raise WeightsError(
             f"{folder / SCORES}: must be a readable score file; delete it, start again; {error}"
         ) from error
@@ -81,9 +84,9 @@ def read_scores(folder: Path) -> Scores:
 
 def _made_with(path: Path) -> str:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return str(file["weights"])
-    except (OSError, ValueError, KeyError, EOFError):
+    except _UNREADABLE:
         return ""
 
 

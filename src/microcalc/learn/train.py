@@ -62,7 +62,8 @@ def train(job: Job, report: Report) -> None:
 
     Raises:
         WeightsError: ImageNet weights were asked for and are not there; or a file of the job is damaged.
-        TrainingError: the loss is not a number.
+        TrainingError: the loss is not a number; the training was begun with other values, images, device or precision;
+            or its record is damaged.
         ProtocolError: the input size is too small for the network.
     """
     check_input_size(job.network, job.input_size)
@@ -73,11 +74,22 @@ def train(job: Job, report: Report) -> None:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether the folder holds a finished training: its record, and the very weights that the record names."""
+    """Whether the folder holds a finished training: its record, and the very weights that the record names.
+
+    Raises:
+        TrainingError: the record is damaged.
+    """
     record, best = folder / RECORD, folder / BEST
     if not record.exists() or not best.exists():
         return False
-    return bool(json.loads(record.read_text(encoding="utf-8"))["best_sha256"] == sha256_of_file(best))
+    try:
+        named = json.loads(record.read_text(encoding="utf-8"))["best_sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(
+            f"{record}: must be the whole record of a finished training; it is damaged ({error!r}). Bring it back from "
+            "a copy, or delete it to train the network anew"
+        ) from error
+    return bool(named == sha256_of_file(best))
 
 
 def _train(job: Job, report: Report) -> None:
@@ -88,7 +100,8 @@ def _train(job: Job, report: Report) -> None:
     upright = reduced_images(job.images.source, job.protocol.image, job.input_size)
     network, start = _starting_network(job)
     model, optimiser = fabric.setup(network, make_optimiser(network, settings))
-    history, seconds = _resume(job, network, optimiser)
+    values = _values(job, fabric)
+    history, seconds = _resume(job.folder / STATE, network, optimiser, values)
     steps = batches_per_epoch(len(images.index) * job.protocol.augmentation.copies, job.batch_size)
 
     while len(history) < job.max_epochs and not _patience_is_over(history, settings.patience):
@@ -119,10 +132,10 @@ def _train(job: Job, report: Report) -> None:
             save_network(job.folder / BEST, network, {"network": job.network, "research_use": RESEARCH_USE})
         _write_history(job.folder / HISTORY, history)
         seconds.append(time.perf_counter() - began)
-        save_state(job.folder / STATE, network, optimiser, _state_record(job, history, seconds))
+        save_state(job.folder / STATE, network, optimiser, _state_record(history, seconds, values))
         report(_epoch_report(job, history, steps))
 
-    _write_record(job, history, seconds, start, fabric)
+    _write_record(job, history, seconds, start, values)
     (job.folder / STATE).unlink(missing_ok=True)
 
 
@@ -182,14 +195,19 @@ def _crop(job: Job) -> int:
     return job.protocol.image.crop or ROI_SIDE
 
 
-def _resume(job: Job, network: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[list[Epoch], list[float]]:
-    if not (job.folder / STATE).exists():
+def _resume(
+    state: Path, network: nn.Module, optimiser: torch.optim.Optimizer, values: dict[str, object]
+) -> tuple[list[Epoch], list[float]]:
+    if not state.exists():
         return [], []
-    record = load_state(job.folder / STATE, network, optimiser)
-    if record["values"] != _values(job):
+    record = load_state(state, network, optimiser)
+    before = record["values"]
+    assert isinstance(before, dict)
+    if before != values:
+        differing = sorted(key for key in before.keys() | values.keys() if before.get(key) != values.get(key))
         raise TrainingError(
-            f"{job.folder / STATE}: was made with other values or images than are asked for now; "
-            "give the study another folder, or delete this file to train the network anew"
+            f"{state}: a training must go on as it was begun; other than now: {', '.join(differing)}"
+            f"{_begun_on(before, values)}. Give the study another folder, or delete this file to train the network anew"
         )
     history, seconds = record["history"], record["seconds"]
     assert isinstance(history, list)
@@ -197,11 +215,18 @@ def _resume(job: Job, network: nn.Module, optimiser: torch.optim.Optimizer) -> t
     return [Epoch(**row) for row in history], [float(s) for s in seconds]
 
 
-def _state_record(job: Job, history: list[Epoch], seconds: list[float]) -> dict[str, object]:
-    return {"history": [asdict(row) for row in history], "seconds": seconds, "values": _values(job)}
+def _begun_on(before: dict[str, object], now: dict[str, object]) -> str:
+    """The way to go on in the same precision on the same kind of device, where only these differ."""
+    told = [f"{key} {before.get(key)} then, {now[key]} now" for key in ("device", "precision") if key in before]
+    differ = {key for key in now if before.get(key) != now[key]}
+    return f" ({'; '.join(told)}: --accelerator and --precision choose)" if differ <= {"device", "precision"} else ""
 
 
-def _values(job: Job) -> dict[str, object]:
+def _state_record(history: list[Epoch], seconds: list[float], values: dict[str, object]) -> dict[str, object]:
+    return {"history": [asdict(row) for row in history], "seconds": seconds, "values": values}
+
+
+def _values(job: Job, fabric: Fabric) -> dict[str, object]:
     """All that decides the outcome of a training, as JSON knows it."""
     sets = [job.images.labels, job.images.train, job.images.validation]
     digest = hashlib.sha256(b"".join(np.ascontiguousarray(s, dtype="<i8").tobytes() + b"/" for s in sets)).hexdigest()
@@ -213,6 +238,8 @@ def _values(job: Job) -> dict[str, object]:
         "max_epochs": job.max_epochs,
         "images": job.images.source.key,
         "sets": digest,
+        "device": fabric.device.type,
+        "precision": str(fabric.strategy.precision.precision),
         "protocol": job.protocol.model_dump(
             mode="json", include={"weights": True, "image": True, "augmentation": True, "training": True}
         ),
@@ -240,16 +267,23 @@ def _refuse_nan(train_loss: float, validation_loss: float, job: Job, epoch: int)
 
 @torch.no_grad()
 def _reestimate_batchnorm(model: nn.Module, upright: Grey, images: TrainingImages, count: int, fabric: Fabric) -> None:
-    """Replace running averages by the plain mean over the first ``count`` training images, spread over the set."""
+    """Replace running averages by the plain mean over ``count`` training images, spread over the set.
+
+    Batches are as equal as can be, since one of a single image has no variance, and weigh by their images.
+    """
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     momenta = [m.momentum for m in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # cumulative mean
     rows = images.index[np.linspace(0, len(images.index) - 1, min(count, len(images.index))).astype(np.int64)]
+    seen = 0
     model.train()
     with fabric.autocast():  # as the running averages that they replace
-        for inputs in upright_batches(upright, rows, _EVALUATION_BATCH, images.channels, fabric.device):
+        for part in np.array_split(rows, math.ceil(len(rows) / _EVALUATION_BATCH)):
+            seen += len(part)
+            for norm in norms:
+                norm.momentum = len(part) / seen
+            (inputs,) = upright_batches(upright, part, len(part), images.channels, fabric.device)
             model(inputs)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
@@ -277,7 +311,7 @@ def _write_history(path: Path, history: list[Epoch]) -> None:
     write_atomically(path, ("\n".join(lines) + "\n").encode())
 
 
-def _write_record(job: Job, history: list[Epoch], seconds: list[float], start: str, fabric: Fabric) -> None:
+def _write_record(job: Job, history: list[Epoch], seconds: list[float], start: str, values: dict[str, object]) -> None:
     best = _best(history)
     over = _patience_is_over(history, job.protocol.training.patience)
     record = {
@@ -292,10 +326,10 @@ def _write_record(job: Job, history: list[Epoch], seconds: list[float], start: s
         "stopped": "validation loss no longer lower" if over else "all epochs done",
         "best_sha256": sha256_of_file(job.folder / BEST),
         "seconds": [round(s, 3) for s in seconds],
-        "device": str(fabric.device),
-        "precision": str(fabric.strategy.precision.precision),
+        "device": values["device"],
+        "precision": values["precision"],
         "torch": torch.__version__,
-        "values": _values(job),
+        "values": values,
         "research_use": RESEARCH_USE,
     }
     write_atomically(job.folder / RECORD, (json.dumps(record, indent=2) + "\n").encode())
