@@ -91,7 +91,22 @@ def test_calcifications_with_a_mass_can_be_kept(folder: Path, tmp_path: Path):
 def test_boxes_of_unknown_patients_and_breasts_are_named(folder: Path, tmp_path: Path):
     table = boxes(tmp_path, "D1-9999,R,CC,1,1,2,2,1", "D1-0001,L,CC,1,1,2,2,1", "D1-0001,R,CC,300,200,339,259,1")
     join = plan_cmmd(folder, table).join
-    assert [joined.faults[0].code if joined.faults else "" for joined in join.rows] == ["no-image", "no-image", ""]
+    assert [joined.faults[0].code if joined.faults else "" for joined in join.rows] == ["no-breast", "no-breast", ""]
+
+
+def test_a_breast_that_the_clinical_table_lacks_is_a_fault_and_no_rule(folder: Path, tmp_path: Path):
+    typed = ("D1-002,L,CC,300,200,339,259,1", "d1-0002,L,CC,300,200,339,259,1", "D1-0002,R,CC,300,200,339,259,1")
+    good = ("D1-0001,R,CC,300,200,339,259,1", "D1-0002,L,MLO,300,200,339,259,1")
+    table = boxes(tmp_path, *typed, *good)
+    plan = plan_cmmd(folder, table)
+    with pytest.raises(InputError, match="row 2: the clinical table has no such breast") as error:
+        from_cmmd(plan, table, tmp_path / "cohort", HarvestSettings())
+    assert [f"row {row}: the clinical table" in str(error.value) for row in (3, 4, 5)] == [True, True, False]
+    cohort = from_cmmd(plan, table, tmp_path / "cohort", HarvestSettings(skip_bad=True))
+    flow = cohort.record["flow"]
+    assert isinstance(flow, dict)
+    assert flow["assessed"] == {"images": 5, "patients": 2}
+    assert {s["code"]: s["images"] for s in flow["left_out"] if s["images"]} == {"no-breast": 3}
 
 
 def test_the_clinical_table_may_be_the_published_workbook(folder: Path, tmp_path: Path):

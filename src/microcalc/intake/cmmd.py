@@ -6,7 +6,7 @@ table gets its labels from the clinical table, and is joined to the pictures as 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from microcalc.intake.from_dicom import harvest_of_join
 from microcalc.intake.harvest import HarvestSettings, Progress, harvest
 from microcalc.intake.image_files import ImageIndex, read_image_files
 from microcalc.intake.joining import Join, join_rows
-from microcalc.intake.labels import label_rows
+from microcalc.intake.labels import RowFault, label_rows
 from microcalc.intake.rules import PAPER_REASONS
 from microcalc.intake.sheets import read_sheet
 from microcalc.intake.terms import read_laterality
@@ -70,6 +70,10 @@ _BOX_FIELDS = frozenset(
      "birads")
 )  # fmt: skip
 """What a table of boxes may tell; labels come from the clinical table alone."""
+
+_NO_BREAST = RowFault(
+    "no-breast", "the clinical table has no such breast; patient_id and laterality must be written as they stand there"
+)
 
 
 @dataclass(frozen=True)
@@ -168,12 +172,14 @@ def plan_cmmd(
         raise TableError(
             f"{boxes}: the table of boxes must have the columns patient_id and laterality; {needed} missing"
         )
-    filled = _labelled(table, columns, breasts, index)
+    shown = _breasts_of(table, columns, breasts)
+    filled = _labelled(table, columns, shown, index)
     rules = {code: rule for code, rule in RULES.items() if not (with_masses and code == "mass")}
     columns |= {"label": _OWN["label"], "exam_date": _OWN["exam_date"]}
     column_map = ColumnMap(columns=columns, rules=rules, implants="keep")
     rows = label_rows(filled, column_map, source=str(boxes))
-    return CmmdPlan(folder, breasts, column_map, join_rows(rows, index, keep_implants=True, masks=boxes.parent))
+    join = join_rows(rows, index, keep_implants=True, masks=boxes.parent)
+    return CmmdPlan(folder, breasts, column_map, _without_strangers(join, shown, breasts))
 
 
 def from_cmmd(
@@ -238,21 +244,46 @@ def _is_clinical(path: Path) -> bool:
     return path.suffix.casefold() == ".xlsx" and "clinical" in path.name.casefold()
 
 
+def _breasts_of(
+    table: pd.DataFrame, columns: Mapping[str, str], breasts: tuple[CmmdBreast, ...]
+) -> list[CmmdBreast | None]:
+    """The breast of each box; None where the clinical table has none of this patient and side."""
+    known = {(breast.patient, breast.side): breast for breast in breasts}
+    sides = [read_laterality(str(cell)) or "" for cell in table[columns["laterality"]]]
+    return [known.get(key) for key in zip(_patients(table, columns), sides, strict=True)]
+
+
+def _patients(table: pd.DataFrame, columns: Mapping[str, str]) -> list[str]:
+    return [str(cell).strip() for cell in table[columns["patient_id"]]]
+
+
 def _labelled(
-    table: pd.DataFrame, columns: Mapping[str, str], breasts: tuple[CmmdBreast, ...], index: ImageIndex
+    table: pd.DataFrame, columns: Mapping[str, str], shown: Sequence[CmmdBreast | None], index: ImageIndex
 ) -> pd.DataFrame:
     """The table of boxes with label and abnormality of each breast, and the day of its pictures."""
-    known = {(breast.patient, breast.side): breast for breast in breasts}
-    patients = [str(cell).strip() for cell in table[columns["patient_id"]]]
-    sides = [read_laterality(str(cell)) or "" for cell in table[columns["laterality"]]]
-    rows = [known.get(key) for key in zip(patients, sides, strict=True)]
     return table.assign(
         **{
-            _OWN["label"]: ["" if breast is None else str(breast.label) for breast in rows],
-            _OWN["abnormality"]: ["calcification" if breast is None else breast.abnormality for breast in rows],
-            _OWN["exam_date"]: [_day_of(index, patient) for patient in patients],
+            _OWN["label"]: ["" if breast is None else str(breast.label) for breast in shown],
+            _OWN["abnormality"]: ["" if breast is None else breast.abnormality for breast in shown],
+            _OWN["exam_date"]: [_day_of(index, patient) for patient in _patients(table, columns)],
         }
     )
+
+
+def _without_strangers(join: Join, shown: Sequence[CmmdBreast | None], breasts: tuple[CmmdBreast, ...]) -> Join:
+    """Boxes of breasts that the clinical table lacks become faults: every breast there was biopsied, so no rule fits.
+
+    A patient that it does not know is a typing error and nobody, so that the flow does not count one more.
+    """
+    known = {breast.patient for breast in breasts}
+    rows = []
+    for joined, breast in zip(join.rows, shown, strict=True):
+        if breast is not None:
+            rows.append(joined)
+            continue
+        patient = joined.patient if joined.patient in known else ""
+        rows.append(replace(joined, patient=patient, left_out=None, faults=(_NO_BREAST, *joined.faults)))
+    return replace(join, rows=tuple(rows))
 
 
 def _day_of(index: ImageIndex, patient: str) -> str:

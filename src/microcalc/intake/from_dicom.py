@@ -26,6 +26,7 @@ FAULT_REASONS: Mapping[str, str] = {
     "ambiguous": "several mammograms fit",
     "contradiction": "row and image contradict each other",
     "left-and-right": "left and right in one row",
+    "no-breast": "breast not in the clinical table",
     "no-key": "mammogram not named",
     "unknown-word": "word not known",
     "label-pathology": "label contradicts pathology",
