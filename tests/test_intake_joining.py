@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("pydicom", reason="pip install 'microcalc[dicom]'")
 
-from dicom_folders import exam, sheet
+from dicom_folders import exam, film, sheet
 from dicom_samples import TOMOSYNTHESIS, code, item
 from microcalc.errors import InputError, TableError
 from microcalc.intake.column_map import ColumnMap
@@ -242,6 +243,45 @@ def test_a_copy_of_a_file_is_counted_and_the_first_taken(folder: Path, tmp_path:
     assert len(twice.copies) == 2
     assert len(twice.images) == len(images)
     assert name(one(twice, tmp_path, pid="123", date="2018-03-05", side="L", view="CC")) == "a/00123_20180305_0.dcm"
+
+
+def of_one_uid(folder: Path, **files: np.ndarray | None) -> Path:
+    """Files of one SOP Instance UID; None: the same picture as the others, in another header."""
+    for file, stored in files.items():
+        exam(folder, "7", "20180305", name=file, stored=film() if stored is None else stored, SOPInstanceUID="1.2.7",
+             SeriesDescription=file)  # fmt: skip
+    return folder
+
+
+def test_files_with_one_uid_and_different_pictures_are_no_copies(tmp_path: Path):
+    folder = of_one_uid(tmp_path / "dicom", a=None, b=film()[:, ::-1].copy(), c=None)
+    index = ImageIndex(read_image_files(folder))
+    assert [(first.name, copy.name) for first, copy in index.copies] == [("a_20180305_0.dcm", "c_20180305_0.dcm")]
+    assert name(one(index, tmp_path, file="b_20180305_0")) == "b_20180305_0.dcm"
+    assert name(one(index, tmp_path, file="c_20180305_0")) == "a_20180305_0.dcm"
+    assert name(one(index, tmp_path, uid="1.2.7", file="b_20180305_0")) == "b_20180305_0.dcm"
+    assert name(one(index, tmp_path, uid="1.2.7")) == (
+        "ambiguous: 2 files have this SOP Instance UID but not the same picture; name the file as well"
+    )
+    assert name(one(index, tmp_path, pid="7", date="2018-03-05")).startswith("ambiguous: 2 mammograms fit: L CC, L CC")
+
+
+def test_a_copy_that_is_broken_off_does_not_stand_for_a_whole_one(tmp_path: Path):
+    folder = of_one_uid(tmp_path / "dicom", a=None, b=None, c=None)
+    whole = (folder / "a_20180305_0.dcm").read_bytes()
+    (folder / "a_20180305_0.dcm").write_bytes(whole[:-1000])
+    (folder / "b_20180305_0.dcm").write_bytes(whole[: -film().nbytes - 12])
+    index = ImageIndex(read_image_files(folder))
+    assert [image.name for image in index.images] == ["c_20180305_0.dcm"]
+    assert len(index.copies) == 2
+    for cells in ({"uid": "1.2.7"}, {"pid": "7", "date": "2018-03-05"}, {"file": "c_20180305_0.dcm"}):
+        assert name(one(index, tmp_path, **cells)) == "c_20180305_0.dcm"
+    assert name(one(index, tmp_path, file="a_20180305_0")).startswith("truncated: its file cannot be used: ")
+    assert name(one(index, tmp_path, file="b_20180305_0")).startswith("no_pixel_data: its file cannot be used: ")
+    (folder / "c_20180305_0.dcm").write_bytes(whole[:-2000])
+    broken = ImageIndex(read_image_files(folder))
+    assert [image.name for image in broken.images] == ["a_20180305_0.dcm"]
+    assert name(one(broken, tmp_path, uid="1.2.7")).startswith("truncated: its file cannot be used: ")
 
 
 def test_the_report_counts_rows_and_files_and_lists_unknown_words(index: ImageIndex, tmp_path: Path):

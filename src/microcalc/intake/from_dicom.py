@@ -85,7 +85,8 @@ def plan_from_dicom(
     rows = read_labels(source.labels, source.column_map, sheet=source.sheet)
     images = read_image_files(source.folder, options=source.options, processes=processes, progress=progress)
     keep = source.column_map.implants == "keep"
-    return join_rows(rows, ImageIndex(images), keep_implants=keep, masks=source.mask_folder)
+    index = ImageIndex(images, options=source.options, processes=processes)
+    return join_rows(rows, index, keep_implants=keep, masks=source.mask_folder)
 
 
 def from_dicom(

@@ -1,16 +1,18 @@
 """Image files of a folder and what their headers say, found and read in parallel, and looked up by what a row tells.
 
-Nothing here opens pixels. A file is looked up by its SOP Instance UID, its name, its accession number, or its patient
-and day; where several fit, or none, that is said and not decided.
+Pixels are opened only of files that share a SOP Instance UID (`microcalc.intake.copies`). A file is looked up by its
+SOP Instance UID, its name, its accession number, or its patient and day; where several fit, or none, that is said and
+not decided.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from microcalc.errors import InputError
+from microcalc.intake.copies import Picture, read_pictures
 from microcalc.intake.dicom import VERDICT_MEANING, Facts, ReadOptions, Refusal, Verdict, read_header
 from microcalc.intake.dicom.files import dicom_files
 from microcalc.intake.workers import in_processes
@@ -160,48 +162,56 @@ def _read_chunk(paths: Sequence[Path], *, options: ReadOptions) -> list[Facts | 
 class ImageIndex:
     """Image files by what names them.
 
+    Of files with one SOP Instance UID and the same picture the first is kept, and stands for the others; so does one
+    that can be read for those that cannot. Files with one UID and different pictures are all kept: nobody can tell
+    here which of them is meant.
+
     Args:
-        images: files that were read; of copies with one SOP Instance UID the first is kept.
+        images: files that were read.
+        options: how the pixels of files with one UID are read.
+        processes: so many read them.
     """
 
-    def __init__(self, images: Iterable[ImageFile]) -> None:
+    def __init__(self, images: Iterable[ImageFile], *, options: ReadOptions | None = None, processes: int = 1) -> None:
         self.images: list[ImageFile] = []
         self.copies: list[tuple[ImageFile, ImageFile]] = []
-        self._by_uid: dict[str, ImageFile] = {}
+        """The mammogram that is kept, and the file that is a copy of it."""
+        self._by_uid: dict[str, list[ImageFile]] = defaultdict(list)
         self._by_name: dict[str, list[ImageFile]] = defaultdict(list)
         self._by_accession: dict[str, list[ImageFile]] = defaultdict(list)
         self._by_patient: dict[str, list[ImageFile]] = defaultdict(list)
-        for image in images:
-            self._add(image)
+        every = list(images)
+        for image, (used, original) in zip(every, _sorted_copies(every, options, processes), strict=True):
+            for spelling in _spellings(image.name):
+                self._by_name[spelling].append(used)
+            if original is None:
+                self._add(used)
+            else:
+                self.copies.append((original, image))
         self._patients = _ShortIds(self._by_patient)
         self._accessions = _ShortIds(self._by_accession)
 
     def _add(self, image: ImageFile) -> None:
         facts = image.facts
-        first = self._by_uid.get(facts.sop_uid) if facts.sop_uid else None
-        for spelling in _spellings(image.name):
-            self._by_name[spelling].append(first or image)
-        if first is not None:
-            self.copies.append((first, image))
-            return
         self.images.append(image)
         if facts.sop_uid:
-            self._by_uid[facts.sop_uid] = image
+            self._by_uid[facts.sop_uid].append(image)
         if facts.accession_number:
             self._by_accession[facts.accession_number].append(image)
         if facts.patient_id:
             self._by_patient[facts.patient_id].append(image)
 
-    def of_uid(self, uid: str) -> list[ImageFile]:
-        """The file with a SOP Instance UID."""
-        image = self._by_uid.get(uid)
-        return [] if image is None else [image]
+    def of_uid(self, uid: str, *, name: str = "") -> list[ImageFile]:
+        """Files with a SOP Instance UID; of several with different pictures those of a name, where one is given."""
+        found = self._by_uid.get(uid, [])
+        return [image for image in self.of_name(name) if image in found] if name and len(found) > 1 else found
 
     def of_name(self, name: str) -> list[ImageFile]:
         """Files of a path below the folder, or else of a name, with or without the suffix; copies count once."""
         wanted = _path_key(name)
-        found = {id(image): image for image in self._by_name.get(wanted, [])}
-        return list(found.values())
+        found = {id(image): image for image in self._by_name.get(wanted, [])}.values()
+        readable = {image.facts.sop_uid for image in found if image.refusal is None}
+        return [image for image in found if image.refusal is None or image.facts.sop_uid not in readable]
 
     def of_accession(self, number: str) -> list[ImageFile]:
         """Files of an accession number; of several where only leading zeros part them."""
@@ -228,6 +238,42 @@ class ImageIndex:
     def repaired_ids(self) -> int:
         """Patient IDs and accession numbers whose leading zeros a spreadsheet had dropped."""
         return len(self._patients.repaired) + len(self._accessions.repaired)
+
+
+def _sorted_copies(
+    images: Sequence[ImageFile], options: ReadOptions | None, processes: int
+) -> Iterator[tuple[ImageFile, ImageFile | None]]:
+    """For each file the one that is used where it is named, and the mammogram that it is a copy of, if it is one."""
+    of_uid: dict[str, list[int]] = defaultdict(list)
+    for place, image in enumerate(images):
+        if image.facts.sop_uid:
+            of_uid[image.facts.sop_uid].append(place)
+    shared = [places for places in of_uid.values() if len(places) > 1]
+    readable = [[place for place in places if images[place].refusal is None] for places in shared]
+    paths = [[images[place].path for place in places] for places in readable]
+    answers = read_pictures(paths, options=options or ReadOptions(), processes=processes)
+    pairs: dict[int, tuple[ImageFile, ImageFile | None]] = {}
+    for places, some, pictures in zip(shared, readable, answers, strict=True):
+        known = dict(zip(some, pictures, strict=True))
+        found = {place: known.get(place) or images[place].refusal or "" for place in places}
+        pairs |= _paired({place: images[place] for place in places}, found)
+    return (pairs.get(place, (image, None)) for place, image in enumerate(images))
+
+
+def _paired(
+    images: Mapping[int, ImageFile], pictures: Mapping[int, Picture]
+) -> Iterator[tuple[int, tuple[ImageFile, ImageFile | None]]]:
+    """One SOP Instance UID: the first file of each picture is kept; without any picture the first file."""
+    broken = {place: replace(images[place], refusal=p) for place, p in pictures.items() if isinstance(p, Refusal)}
+    kept: dict[Picture, int] = {}
+    for place, picture in pictures.items():
+        if place not in broken:
+            kept.setdefault(picture, place)
+    first = next(iter(kept.values()), next(iter(pictures)))
+    for place, picture in pictures.items():
+        original = first if place in broken else kept[picture]
+        mammogram = broken.get(original, images[original])
+        yield place, (broken.get(place, mammogram), None if original == place else mammogram)
 
 
 class _ShortIds:

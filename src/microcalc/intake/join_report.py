@@ -103,7 +103,7 @@ def _files(join: Join) -> Iterator[str]:
     yield f"  mammograms: {len(usable)}; {len(usable) - len(nameless)} named by a row, {len(nameless)} by none"
     yield from (f"      {text}" for text in _first([f"{image.name} ({image.seen})" for image in nameless], 5))
     if join.index.copies:
-        yield f"  copies (the same SOP Instance UID), of which the first is taken: {len(join.index.copies)}"
+        yield f"  copies (the same SOP Instance UID), of which one that can be read is taken: {len(join.index.copies)}"
         pairs = [f"{copy.name} is {first.name}" for first, copy in join.index.copies]
         yield from (f"      {text}" for text in _first(pairs, 5))
     refused: dict[str, list[str]] = defaultdict(list)

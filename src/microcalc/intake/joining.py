@@ -125,9 +125,13 @@ def mask_path(written: str, folder: Path) -> Path:
 
 def _find(key: ImageKey, index: ImageIndex) -> tuple[ImageFile | RowFault, str]:
     if key.sop_uid:
-        return _one(key, index, index.of_uid(key.sop_uid), "no file has this SOP Instance UID"), _BY_UID
+        images = index.of_uid(key.sop_uid, name=key.image_file)
+        several = "have this SOP Instance UID but not the same picture; name the file as well"
+        return _one(key, index, images, ("no file has this SOP Instance UID", several)), _BY_UID
     if key.image_file:
-        return _one(key, index, index.of_name(key.image_file), "no file of the folder has this name"), _BY_FILE
+        images = index.of_name(key.image_file)
+        words = ("no file of the folder has this name", "of the folder have this name; write more of the path")
+        return _one(key, index, images, words), _BY_FILE
     if key.accession_number:
         images = index.of_accession(key.accession_number)
         return _narrowed(key, index, images, "no file has this accession number"), _BY_ACCESSION
@@ -135,12 +139,13 @@ def _find(key: ImageKey, index: ImageIndex) -> tuple[ImageFile | RowFault, str]:
     return _narrowed(key, index, images, "no file is of this patient"), _BY_PATIENT
 
 
-def _one(key: ImageKey, index: ImageIndex, images: list[ImageFile], nothing: str) -> ImageFile | RowFault:
-    """A file that the row names; the rest of the row must agree with its header."""
+def _one(key: ImageKey, index: ImageIndex, images: list[ImageFile], words: tuple[str, str]) -> ImageFile | RowFault:
+    """A file that the row names; the rest of the row must agree with its header. Words are for none and for several."""
+    nothing, several = words
     if not images:
         return RowFault("no-image", nothing)
     if len(images) > 1:
-        return RowFault("ambiguous", f"{len(images)} files of the folder have this name; write more of the path")
+        return RowFault("ambiguous", f"{len(images)} files {several}")
     image = images[0]
     contradicted = [words for words, holds in _agreements(key, index, image) if not holds]
     if contradicted:
