@@ -13,8 +13,10 @@ from pydicom import Dataset, Sequence
 from digital_mammogram import digital_mammogram
 from microcalc import RESEARCH_USE
 from microcalc.errors import ImageError, InputError
+from microcalc.reader.objects.dicom_words import ASSESSMENTS
 from microcalc.reader.objects.evidence import person_name
-from microcalc.reader.objects.finding import Labels
+from microcalc.reader.objects.finding import BIRADS, Labels
+from microcalc.vocabulary import CalcDistribution, CalcMorphology, Pathology
 from report_readings import LABELS, MadeUpReading, Warned, film, finding, objects_of, spot
 from services import dicom_errors, dumped_report
 
@@ -186,6 +188,16 @@ def test_an_image_without_identity_is_refused():
 def test_a_finding_beside_the_image_is_refused():
     with pytest.raises(InputError, match="must lie on its image of 900 rows x 700 columns"):
         objects_of(digital_mammogram(), finding(5000, 300))
+
+
+@pytest.mark.parametrize("number", range(len(BIRADS)))
+def test_every_label_of_the_page_can_be_sent(number: int, tmp_path: Path):
+    words = [list(each)[number % len(each)] for each in (Pathology, CalcMorphology, CalcDistribution)]
+    labels = Labels(words[0], BIRADS[number], words[1], words[2])
+    check(objects_of(digital_mammogram(), finding(labels=labels)), tmp_path)
+    report = dumped_report(tmp_path / "report.dcm")
+    assert f'"{ASSESSMENTS[BIRADS[number]].meaning}"' in report
+    assert BIRADS[number] in ASSESSMENTS[BIRADS[number]].meaning
 
 
 def test_a_label_that_is_no_word_of_the_contract_is_refused():

@@ -1,7 +1,8 @@
 """Codes of a report: DICOM's, SNOMED's and, where neither has a word, our own scheme 99MICROCALC.
 
 Only words live here. Sources: DICOM PS3.16, context groups 6010 (calcification types), 6012 (calcification
-distribution), 6026 (mammography assessment); names as pydicom has them.
+distribution), 6027 (assessment from BI-RADS); names as pydicom has them, but for the assessments: its names of those
+are longer than the 64 letters that a code's meaning may have.
 """
 
 from collections.abc import Mapping
@@ -50,6 +51,10 @@ def _ours(value: str, meaning: str) -> Code:
     return Code(value, OUR_SCHEME, meaning)
 
 
+def _snomed(value: str, meaning: str) -> Code:
+    return Code(value, "SCT", meaning)
+
+
 TITLE: Final = codes.DCM.ImagingMeasurementReport
 PROCEDURE: Final = codes.SCT.Mammography
 CALCIFICATIONS: Final = codes.SCT.CalcificationCluster
@@ -75,17 +80,16 @@ SOURCE_IMAGE: Final = codes.cid7202.SourceImageForImageProcessingOperation
 QUALITATIVE: Final = Code("C0034375", "UMLS", "Qualitative Evaluations")
 
 ASSESSMENT: Final = codes.DCM.AssessmentCategory
-_ASSESSED = codes.SCT
 ASSESSMENTS: Final[Mapping[str, Code]] = {
-    "0": _ASSESSED.MammographyAssessmentCategory0NeedAdditionalImagingEvaluation,
-    "1": _ASSESSED.MammographyAssessmentCategory1Negative,
-    "2": _ASSESSED.MammographyAssessmentCategory2BenignFinding,
-    "3": _ASSESSED.MammographyAssessmentCategory3ProbablyBenignFindingShortIntervalFollowUp,
-    "4": _ASSESSED.MammographyAssessmentCategory4SuspiciousAbnormalityBiopsyShouldBeConsidered,
+    "0": _snomed("397138000", "0 - Incomplete - Need additional imaging evaluation +/- priors"),
+    "1": _snomed("397140005", "1 - Negative"),
+    "2": _snomed("397141009", "2 - Benign"),
+    "3": _snomed("397143007", "3 - Probably Benign"),
+    "4": _snomed("397144001", "4 - Suspicious"),
     "4A": _ours("BIRADS4A", "BI-RADS 4A: low suspicion for malignancy"),
     "4B": _ours("BIRADS4B", "BI-RADS 4B: moderate suspicion for malignancy"),
     "4C": _ours("BIRADS4C", "BI-RADS 4C: high suspicion for malignancy"),
-    "5": _ASSESSED.MammographyAssessmentCategory5HighlySuggestiveOfMalignancy,
+    "5": _snomed("397145000", "5 - Highly suggestive of malignancy"),
     "6": _ours("BIRADS6", "BI-RADS 6: known biopsy-proven malignancy"),
 }
 
