@@ -1,11 +1,13 @@
 """Each transfer syntax gives the values back bit by bit; damaged frames are verdicts."""
 
+import io
 import signal
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -83,6 +85,20 @@ def test_uncompressed_encodings(syntax, bits, signed):
     answer = read(to_bytes(dataset(stored, bits=bits, WindowCenter=0 if signed else 100), syntax))
     np.testing.assert_array_equal(answer.stored, stored)
     assert answer.facts.transfer_syntax == syntax
+
+
+@pytest.mark.parametrize("shape", [(96, 64), (95, 63)])
+@pytest.mark.parametrize("kind", [b"OW", b"OB"])
+def test_big_endian_words_of_two_pixels_of_8_bits_are_turned(shape: tuple[int, int], kind: bytes):
+    stored = breast(*shape, bits=8)
+    plain = stored.tobytes() + b"\0" * (stored.size % 2)
+    turned = np.frombuffer(plain, "<u2").astype(">u2").tobytes() if kind == b"OW" else plain
+    ds = dataset(stored, bits=8)
+    ds.PixelData = turned
+    content = to_bytes(ds, ExplicitVRBigEndian).replace(b"\x7f\xe0\x00\x10OB", b"\x7f\xe0\x00\x10" + kind)
+    np.testing.assert_array_equal(read(content).stored, stored)
+    np.testing.assert_array_equal(read(pydicom.dcmread(io.BytesIO(content))).stored, stored)
+    np.testing.assert_array_equal(pydicom.dcmread(io.BytesIO(content)).pixel_array, stored)
 
 
 def test_implicit_elements_behind_an_explicit_claim_are_read():

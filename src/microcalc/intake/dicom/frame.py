@@ -7,6 +7,8 @@ file has before they are read. Nothing is decoded here.
 import struct
 from typing import BinaryIO
 
+import numpy as np
+
 from microcalc.intake.dicom.library import Rejected
 from microcalc.intake.dicom.pixel_format import PixelFormat
 from microcalc.intake.dicom.source import Opened
@@ -18,7 +20,8 @@ UNDEFINED = 0xFFFFFFFF
 ITEM = (0xFFFE, 0xE000)
 END = (0xFFFE, 0xE0DD)
 
-REPRESENTATIONS = (b"OB", b"OW", b"UN")
+WORDS = b"OW"
+REPRESENTATIONS = (b"OB", WORDS, b"UN")
 """Value representations of pixel data."""
 
 MOST_ITEMS = 100_000
@@ -43,14 +46,19 @@ def read_frame(opened: Opened, form: PixelFormat, *, compressed: bool) -> bytes:
             f"pixel data (7FE0,0010) of {form.rows} x {form.cols} pixels must follow the header; nothing follows. "
             "Fetch the file again, with its pixels",
         )
-    length = skip_to_value(opened, opened.file)
+    length, kind = skip_to_value(opened, opened.file)
     if compressed:
         return _compressed(opened.file, opened.size, form)
-    return _plain(opened.file, opened.size, length, form)
+    # PS3.5 7.3: big endian turns the bytes of a word around, and with OW a word holds two pixels of 8 bits.
+    turned = kind == WORDS and not opened.little_endian and form.allocated == 8
+    return _plain(opened.file, opened.size, length, form, turned=turned)
 
 
-def skip_to_value(opened: Opened, file: BinaryIO) -> int:
-    """Move from the element of the pixel data to its value, and return the length that it declares.
+def skip_to_value(opened: Opened, file: BinaryIO) -> tuple[int, bytes]:
+    """Move from the element of the pixel data to its value.
+
+    Returns:
+        The length that it declares, and its value representation; empty where it is implicit.
 
     Raises:
         Rejected: the element is no Pixel Data, or is cut off.
@@ -69,10 +77,10 @@ def skip_to_value(opened: Opened, file: BinaryIO) -> int:
             Verdict.PIXEL_FORMAT,
             f"the pixels must be integers in Pixel Data (7FE0,0010); this file has ({group:04X},{element:04X})",
         )
-    return int(struct.unpack(f"{order}L", head[-4:])[0])
+    return int(struct.unpack(f"{order}L", head[-4:])[0]), head[4:6] if explicit else b""
 
 
-def _plain(file: BinaryIO, size: int, length: int, form: PixelFormat) -> bytes:
+def _plain(file: BinaryIO, size: int, length: int, form: PixelFormat, *, turned: bool) -> bytes:
     wanted = form.bytes
     asked = f"{form.rows} x {form.cols} pixels of {form.allocated} bits need {wanted:,} bytes"
     if length == UNDEFINED:
@@ -85,7 +93,11 @@ def _plain(file: BinaryIO, size: int, length: int, form: PixelFormat) -> bytes:
         raise Rejected(Verdict.TRUNCATED, f"{asked}; the file ends after {there:,}. Fetch it again")
     if not wanted <= length <= wanted + 1:
         raise Rejected(Verdict.WRONG_LENGTH, f"{asked}; the pixel data have {length:,}")
-    return file.read(wanted)
+    if not turned:
+        return file.read(wanted)
+    whole = wanted + wanted % 2  # the last pixel of an odd number stands behind its padding
+    words = file.read(whole).ljust(whole, b"\0")
+    return np.frombuffer(words, "<u2").byteswap().tobytes()[:wanted]
 
 
 def _compressed(file: BinaryIO, size: int, form: PixelFormat) -> bytes:

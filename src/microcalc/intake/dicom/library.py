@@ -37,8 +37,8 @@ class Rejected(Exception):  # noqa: N818 - a decision, caught inside this packag
 class DicomDataset(Protocol):
     """What is used of ``pydicom.Dataset``."""
 
-    def get(self, key: str, default: object = None) -> object:
-        """Value of an element by its keyword."""
+    def get(self, key: str | int, default: object = None) -> object:
+        """Value of an element by its keyword; the element itself by its tag."""
 
     def __contains__(self, name: object) -> bool:
         """Whether an element is there."""

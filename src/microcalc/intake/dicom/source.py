@@ -237,6 +237,7 @@ def _of_dataset(dataset: DicomDataset) -> Opened:
     undefined = value[:4] == b"\xfe\xff\x00\xe0" and syntax not in (IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED)
     length = 0xFFFFFFFF if undefined else min(len(value), 0xFFFFFFFE)
     order = "<" if little else ">"
-    element = struct.pack(f"{order}HH2sHL", 0x7FE0, 0x0010, b"OW", 0, length)
+    kind = b"OB" if getattr(dataset.get(PIXEL_TAGS[-1]), "VR", "") == "OB" else b"OW"
+    element = struct.pack(f"{order}HH2sHL", 0x7FE0, 0x0010, kind, 0, length)
     file = io.BytesIO(element + value)
     return Opened(header, syntax, file, len(element) + len(value), little)
