@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import select, update
 from typer.testing import CliRunner
 
 from microcalc.cli import app
@@ -15,6 +16,7 @@ from microcalc.intake.dicom import read_mammogram
 from microcalc.intake.harvest import HarvestSettings
 from microcalc.reader.room.cohort_export import Archive, export_cohort, marked_squares
 from microcalc.reader.room.room import Room
+from microcalc.reader.store.models import Exam, Image
 from reader_room import Guest, Rooms, mammogram
 
 pytest_plugins = ("reader_room_fixtures",)
@@ -56,6 +58,17 @@ def test_nothing_of_the_patients_is_in_the_cohort(owner: Guest, room: Room, tmp_
         assert secret not in whole, secret
     record = json.loads((tmp_path / "cohort" / "cohort.json").read_text())
     assert "key_fingerprint" in record["privacy"]
+
+
+def test_patients_who_share_a_study_uid_stay_two_in_the_cohort(owner: Guest, room: Room, tmp_path: Path):
+    for number, who in enumerate(("AAA", "BBB")):
+        owner.mark(owner.image(number=number, PatientID=who), pathology="dcis", lesion="1")
+    with room.store.writing() as session:  # as an exam of an earlier version
+        exam = session.scalars(select(Exam)).first()
+        session.execute(update(Image).values(exam_id=exam.id))
+    export(room, tmp_path / "cohort")
+    table = read_cohort(tmp_path / "cohort").table
+    assert table["patient_id"].nunique() == 2
 
 
 def test_an_export_is_in_the_log(owner: Guest, room: Room, tmp_path: Path):

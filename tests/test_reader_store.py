@@ -12,7 +12,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, func, null, select, text
+from sqlalchemy import Engine, create_engine, func, null, select, text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.orm import Session
 
@@ -22,7 +22,17 @@ from microcalc.reader.store import audit
 from microcalc.reader.store import database as store_module
 from microcalc.reader.store.audit import Head
 from microcalc.reader.store.database import Store, sqlite_url
-from microcalc.reader.store.models import Account, Annotation, AnnotationVersion, Base, Exam, Image, WatchedFile, now
+from microcalc.reader.store.models import (
+    Account,
+    Annotation,
+    AnnotationVersion,
+    Base,
+    Completion,
+    Exam,
+    Image,
+    WatchedFile,
+    now,
+)
 from services import PostgreSQL
 
 
@@ -49,13 +59,19 @@ def test_the_migrations_make_the_tables_that_the_models_name(store: Store):
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_a_store_of_the_first_version_keeps_its_content_and_gets_the_tables_of_this_one(url: str):
-    first = create_engine(store_module._engine(url).url)
+def of_version(url: str, revision: str) -> Engine:
+    """A database as an earlier version left it."""
+    engine = create_engine(store_module._engine(url).url)
     config = Config()
     config.set_main_option("script_location", str(store_module.MIGRATIONS))
-    with first.begin() as connection:
+    with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "r0001")
+        command.upgrade(config, revision)
+    return engine
+
+
+def test_a_store_of_the_first_version_keeps_its_content_and_gets_the_tables_of_this_one(url: str):
+    first = of_version(url, "r0001")
     with Session(first) as session:
         session.add(Account(name="anna", role="admin"))
         session.commit()
@@ -65,6 +81,32 @@ def test_a_store_of_the_first_version_keeps_its_content_and_gets_the_tables_of_t
         assert session.scalars(select(Account.name)).all() == ["anna"]
         assert compare_metadata(MigrationContext.configure(session.connection()), Base.metadata) == []
     store.close()
+
+
+def test_an_exam_that_mixed_patients_is_parted_when_the_store_is_opened(url: str):
+    mixed = of_version(url, "r0003")
+    facts = [{"patient_id": "AAA"}, {"patient_id": "BBB", "patient_name": "Beta^B", "study_date": "2020-01-02"},
+             {"patient_id": "BBB", "patient_name": "Beta"}, {"patient_id": "AAA "}, {}]  # fmt: skip
+    with Session(mixed) as session:
+        anna = Account(name="anna", role="reader")
+        exam = Exam(study_uid="1.2", patient_id="AAA", patient_name="Alpha^A", source="watch")
+        session.add_all([anna, exam])
+        session.flush()
+        session.add(Completion(exam_id=exam.id, account_id=anna.id))
+        for number, values in enumerate(facts):
+            session.add(Image(exam_id=exam.id, sop_uid=str(number), sha256="", accepted=True, code="", facts=values))
+        session.commit()
+    mixed.dispose()
+    for _ in range(2):  # opened again, it stays as it is
+        store = Store.open(url)
+        with store.reading() as session:
+            query = select(Exam, Image.sop_uid).join(Image, Image.exam_id == Exam.id).order_by(Image.sop_uid)
+            found = [(e.patient_id, e.patient_name, e.date, e.source, uid) for e, uid in session.execute(query)]
+            assert found[1] == ("BBB", "Beta^B", "2020-01-02", "watch", "1")
+            assert [row[0] for row in found] == ["AAA", "BBB", "BBB", "AAA", "AAA"]
+            assert session.scalar(select(func.count()).select_from(Exam)) == 2
+            assert session.scalar(select(func.count()).select_from(Completion)) == 2
+        store.close()
 
 
 def test_files_that_were_refused_are_found_among_those_that_were_taken(store: Store):

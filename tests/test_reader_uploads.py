@@ -109,6 +109,19 @@ def test_a_refused_image_shows_its_verdict_in_the_exam_and_gives_way_to_a_good_o
     assert (whole["accepted"], whole["image_id"]) == (True, taken["image_id"])
 
 
+def test_patients_who_share_a_study_uid_have_an_exam_each(owner: Guest):
+    anna, berta = {"PatientID": "AAA", "PatientName": "Alpha^Anna"}, {"PatientID": "BBB", "PatientName": "Beta^Berta"}
+    people = [anna, berta, berta | {"PatientName": "Gamma^Berta"}, {"PatientID": " AAA  ", "PatientName": "Alpha^Anna"},
+              {"PatientID": "", "PatientName": "Delta^Dora"}, {"PatientID": "", "PatientName": "Delta^Dora^"},
+              {"PatientID": "", "PatientName": ""}, anna]  # fmt: skip
+    taken = owner.upload(*(mammogram(number, **who) for number, who in enumerate(people)))
+    assert all(one["accepted"] for one in taken)
+    ids = [one["exam_id"] for one in taken]
+    assert [ids.index(one) for one in ids] == [0, 1, 1, 0, 4, 4, 6, 0]
+    listed = {(e["patient_id"], e["patient_name"], e["images"]) for e in owner.get("/api/exams")}
+    assert listed == {("AAA", "Alpha^Anna", 3), ("BBB", "Beta^Berta", 2), ("", "Delta^Dora", 2), ("", "", 1)}
+
+
 def test_what_is_no_image_is_told_and_not_kept(owner: Guest, room: Room):
     verdicts = owner.upload(("notes.txt", b"hello"), ("empty.dcm", b""), ("x.dcm", b"\0" * 128 + b"DICM"))
     assert [v["accepted"] for v in verdicts] == [False] * 3

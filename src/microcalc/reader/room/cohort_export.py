@@ -87,7 +87,7 @@ def marked_squares(store: Store, *, reader: str = "") -> list[MarkedSquare]:
     )
     with store.reading() as session:
         squares = [
-            MarkedSquare(name, version, exam.id, image.sha256, exam.patient_id, facts_of(image.facts))
+            MarkedSquare(name, version, exam.id, image.sha256, _patient_id(image, exam), facts_of(image.facts))
             for version, name, image, exam in session.execute(query)
         ]
     counts = Counter(square.reader for square in squares)
@@ -99,6 +99,11 @@ def marked_squares(store: Store, *, reader: str = "") -> list[MarkedSquare]:
             f"who has marked: {names}. Name one (--reader NAME)"
         )
     return [square for square in squares if square.reader == wanted]
+
+
+def _patient_id(image: Image, exam: Exam) -> str:
+    """The image's own; the exam's where an older version noted none."""
+    return str(image.facts.get("patient_id", exam.patient_id))
 
 
 @dataclass(frozen=True)

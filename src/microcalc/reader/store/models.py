@@ -102,7 +102,7 @@ class LoginSession(Base):
 
 
 class Exam(Base):
-    """A study in DICOM's sense: the images of one patient's visit."""
+    """A study in DICOM's sense: the images of one patient's visit; ``study_uid`` as `exams.exam_of` makes it."""
 
     __tablename__ = "exams"
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)

@@ -4,20 +4,20 @@ One way for uploads, the watched folder and the PACS. The bytes are on the disk 
 of them, so nothing half-written shows; taking the same file in again changes nothing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from microcalc.intake.dicom import Mammogram, Verdict
 from microcalc.reader.settings import Limits
 from microcalc.reader.store import audit
 from microcalc.reader.store.database import Store
 from microcalc.reader.store.decoding import Decoded, Decoder, facts_of, mammogram_of, notes_of
-from microcalc.reader.store.models import Exam, Image
+from microcalc.reader.store.exams import exam_of
+from microcalc.reader.store.models import Image
 from microcalc.reader.store.vault import Incoming, Vault, copy_into
 from microcalc.reader.store.zips import RefusedEntry, is_zip, unpacked
 
@@ -152,31 +152,15 @@ class Shelf:
             image = session.scalar(select(Image).where(Image.sop_uid == sop_uid))
             if image is not None and image.accepted:
                 return _told(label, image) if image.sha256 == sha256 else _changed(label, image)
+            exam = exam_of(session, sha256, facts, origin.source)
             if image is None:
-                image = Image(exam_id=_exam(session, sha256, facts, origin.source).id, sop_uid=sop_uid)
+                image = Image(sop_uid=sop_uid)
                 session.add(image)
+            image.exam_id = exam.id
             _fill(image, sha256, decoded)
             session.flush()
             audit.write(session, origin.account, origin.source, ("image", image.id), code=decoded.code)
         return _told(label, image)
-
-
-def _exam(session: Session, sha256: str, facts: Mapping[str, object], source: str) -> Exam:
-    study_uid = str(facts.get("study_uid") or f"sha256:{sha256}")
-    exam = session.scalar(select(Exam).where(Exam.study_uid == study_uid))
-    if exam is None:
-        exam = Exam(
-            study_uid=study_uid,
-            patient_id=str(facts.get("patient_id", "")),
-            patient_name=str(facts.get("patient_name", "")),
-            date=str(facts.get("study_date") or facts.get("acquisition_date") or ""),
-            accession=str(facts.get("accession_number", "")),
-            description=str(facts.get("series_description", "")),
-            source=source,
-        )
-        session.add(exam)
-        session.flush()
-    return exam
 
 
 def _fill(image: Image, sha256: str, decoded: Decoded) -> None:
