@@ -215,6 +215,39 @@ def test_a_trusted_proxy_says_who_it_is(rooms: Rooms, monkeypatch: pytest.Monkey
     assert anna.http.get("/api/exams").status_code == 401
 
 
+@pytest.mark.parametrize("sent", ["jürgen".encode(), "JÜRGEN".encode(), b"ju\xcc\x88rgen", b"j\xfcrgen"])
+def test_a_proxy_may_name_people_with_letters_outside_ascii(rooms: Rooms, sent: bytes):
+    room = behind(rooms)
+    with room.store.writing() as session:
+        add_account(session, "Ju\u0308rgen", Role.READER, "")
+    me = _from(room, "10.1.2.3").get("/api/me", headers={"X-Remote-User": sent})
+    assert (me.status_code, me.json()["name"]) == (200, "j\u00fcrgen")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def anywhere(request: pytest.FixtureRequest, rooms: Rooms) -> Guest:
+    """Somebody logged in to a room on each kind of database."""
+    url = request.getfixturevalue("postgresql").database() if request.param == "postgresql" else ""
+    return rooms.guest(rooms.open(database=url)).by_token()
+
+
+def test_a_zero_character_is_refused_wherever_it_stands(anywhere: Guest):
+    image = anywhere.image()
+    posts = {
+        "/api/login": {"name": "an\0na", "password": "correct horse battery"},
+        "/api/accounts": {"name": "an\0na", "password": "correct\0horse battery"},
+        f"/api/images/{image}/annotations": {"row": 1, "col": 1, "note": "a\0b"},
+        f"/api/images/{image}%00/annotations": {"row": 1, "col": 1},
+        "/api/pacs/query": {"patient": "a\0"},
+    }
+    for path, body in posts.items():
+        assert anywhere.http.post(path, json=body).status_code in (400, 422), path
+    for path in ("/api/exams?search=%00", "/api/exams/a%00b", "/api/readings/%00", "/api/images/%00/pixels"):
+        assert anywhere.http.get(path).status_code == 400, path
+    said = anywhere.http.post("/api/login", json={"name": "an\0na", "password": ""}).json()["error"]
+    assert "name: must be text without zero characters" in said
+
+
 def test_the_identity_header_of_anybody_else_is_not_believed(rooms: Rooms):
     room = behind(rooms)
     stranger = _from(room, "203.0.113.9")

@@ -19,7 +19,7 @@ from microcalc import RESEARCH_USE
 from microcalc.cli.console import files_made, user_name
 from microcalc.errors import InputError, ProtocolError
 from microcalc.reader.room.backup import back_up
-from microcalc.reader.room.people import Role, add_account, change_account, has_accounts
+from microcalc.reader.room.people import Role, add_account, change_account, has_accounts, plain_name
 from microcalc.reader.room.room import Room, open_room, open_store
 from microcalc.reader.settings import Limits, Proxy, Settings, is_loopback, network_of
 from microcalc.reader.store import audit
@@ -98,7 +98,7 @@ def change(
     word = typer.prompt("password", hide_input=True, confirmation_prompt=True) if new_password else None
     store = open_store(Settings(study=None, data=data, database=database))
     with store.writing() as session:
-        account = session.scalar(select(Account).where(Account.name == name.casefold()))
+        account = session.scalar(select(Account).where(Account.name == plain_name(name)))
         if account is None:
             raise InputError(
                 f"there must be an account of that name; {name} has none. See: microcalc serve accounts list"

@@ -19,6 +19,7 @@ from microcalc.intake.crop import Box, Scale
 from microcalc.intake.dicom import Facts
 from microcalc.intake.harvest import Harvest, HarvestSettings, LeftOut, Progress, harvest
 from microcalc.intake.lesions import Lesion
+from microcalc.reader.room.people import plain_name
 from microcalc.reader.store import audit
 from microcalc.reader.store.database import Store
 from microcalc.reader.store.decoding import facts_of
@@ -91,7 +92,7 @@ def marked_squares(store: Store, *, reader: str = "") -> list[MarkedSquare]:
             for version, name, image, exam in session.execute(query)
         ]
     counts = Counter(square.reader for square in squares)
-    wanted = reader.casefold() or (next(iter(counts)) if len(counts) == 1 else "")
+    wanted = plain_name(reader) or (next(iter(counts)) if len(counts) == 1 else "")
     if wanted not in counts:
         names = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items())) or "nobody"
         raise InputError(

@@ -11,6 +11,7 @@ import re
 import secrets
 import threading
 import time
+import unicodedata
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -36,6 +37,7 @@ __all__ = [
     "owner_account",
     "password_fits",
     "person_of_cookie",
+    "plain_name",
     "same",
 ]
 
@@ -74,6 +76,11 @@ class Person:
         return self.role == Role.ADMIN
 
 
+def plain_name(name: str) -> str:
+    """A name as accounts have it: small letters, each with its accents in one sign (NFC), however it was typed."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
+
+
 def has_accounts(store: Store) -> bool:
     """Whether anybody can log in with a password."""
     with store.reading() as session:
@@ -93,7 +100,7 @@ def add_account(session: Session, name: str, role: Role, password: str) -> Accou
     Raises:
         InputError: the name is taken or has other signs, or the password is too short.
     """
-    plain = name.strip().casefold()
+    plain = plain_name(name)
     if not _NAME.fullmatch(plain):
         raise InputError(f"a name must have 1 to 64 letters, digits and . @ + - _; got {name!r}")
     found = session.scalar(select(Account).where(Account.name == plain))
@@ -134,7 +141,7 @@ def _is_open_admin(account: Account) -> bool:
 
 def owner_account(session: Session, name: str) -> Account:
     """The account of whoever started the server on this machine; made when it is first needed."""
-    plain = name.strip().casefold()
+    plain = plain_name(name)
     plain = plain if _NAME.fullmatch(plain) else "owner"
     found = session.scalar(select(Account).where(Account.name == plain))
     if found is None:
@@ -152,7 +159,7 @@ def password_fits(session: Session, name: str, password: str) -> Account | None:
         name: as typed.
         password: as typed.
     """
-    account = session.scalar(select(Account).where(Account.name == name.strip().casefold()))
+    account = session.scalar(select(Account).where(Account.name == plain_name(name)))
     known = account is not None and account.active and bool(account.password)
     stored = account.password if account is not None and known else _nobodys_hash()
     with _AT_ONCE:
@@ -260,7 +267,7 @@ class GuessLimit:
                 self._failures.setdefault(key, deque(maxlen=limit)).append(time.monotonic())
 
     def _keys(self, address: str, name: str) -> list[tuple[tuple[str, str], int]]:
-        plain = hashlib.sha256(name.strip().casefold().encode()).hexdigest()
+        plain = hashlib.sha256(plain_name(name).encode()).hexdigest()
         return [((address, ""), self.per_address), ((address, plain), self.per_pair), (("", plain), self.per_name)]
 
     def _fresh(self, times: deque[float]) -> bool:

@@ -14,7 +14,7 @@ from microcalc.reader.room.room import Room, open_room
 from microcalc.reader.settings import Settings
 from microcalc.reader.web import routes_exams, routes_marks, routes_pacs, routes_people, routes_readings, routes_uploads
 from microcalc.reader.web.pages import page_routes
-from microcalc.reader.web.shell import AccessLog, BodyLimit, HostCheck, ProxyPeer, SafeHeaders, names_of
+from microcalc.reader.web.shell import AccessLog, BodyLimit, HostCheck, PlainAddress, ProxyPeer, SafeHeaders, names_of
 
 __all__ = ["app_of", "create_app"]
 
@@ -59,6 +59,7 @@ def _surround(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(BodyLimit, limit=limits.json_bytes, upload_limit=limits.upload_bytes)
     app.add_middleware(ProxyPeer, trusted=proxy.trusted, identity_header=proxy.identity_header)
     app.add_middleware(HostCheck, names=names_of(settings))
+    app.add_middleware(PlainAddress)
     app.add_middleware(LastNet)
     app.add_middleware(SafeHeaders, https=settings.https)
     app.add_middleware(AccessLog)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request, Response
 from sqlalchemy import select
 
-from microcalc.reader.room.people import Person, open_session, person_of_cookie, same
+from microcalc.reader.room.people import Person, open_session, person_of_cookie, plain_name, same
 from microcalc.reader.room.problems import Problem
 from microcalc.reader.room.room import Room
 from microcalc.reader.store import audit
@@ -49,7 +49,7 @@ def looker(request: Request, response: Response, room: InRoom) -> Person:
 
 def _identified(request: Request, response: Response, room: Room, person: Person | None) -> Person:
     """Whom the identity provider names; a session is made for the CSRF token's sake."""
-    name = str(request.scope.get("microcalc.identity", "")).casefold()
+    name = plain_name(str(request.scope.get("microcalc.identity", "")))
     if not name:
         raise Problem(401, "the identity provider must say who you are; it did not", "log in there")
     if person is not None and person.name == name:

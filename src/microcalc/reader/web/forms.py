@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic_core import PydanticCustomError
 
 from microcalc.reader.objects.finding import BIRADS
 from microcalc.reader.room.people import Role
@@ -35,6 +36,14 @@ class LoginForm(Form):
 
 
 class AccountForm(Form):
+    @field_validator("*")
+    @classmethod
+    def _without_zero(cls, value: object) -> object:
+        """PostgreSQL takes no zero character."""
+        if isinstance(value, str) and "\0" in value:
+            raise PydanticCustomError("zero", "must be text without zero characters; it has one")
+        return value
+
     """A new account; without a password only an identity provider logs it in."""
 
     model_config = ConfigDict(str_strip_whitespace=False)

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from microcalc.reader.room.problems import answer
 from microcalc.reader.settings import LOOPBACK_NAMES, Network, Settings
 
-__all__ = ["UPLOADS", "AccessLog", "BodyLimit", "HostCheck", "ProxyPeer", "SafeHeaders"]
+__all__ = ["UPLOADS", "AccessLog", "BodyLimit", "HostCheck", "PlainAddress", "ProxyPeer", "SafeHeaders"]
 
 log = logging.getLogger("microcalc.reader.access")
 
@@ -112,7 +112,7 @@ class ProxyPeer:
     def _identity(self, scope: Scope) -> str:
         """The one identity header; two of them are a proxy that let a stranger's through."""
         found = [value for name, value in scope["headers"] if name == self._header]
-        return found[0].decode("latin-1").strip() if self._header and len(found) == 1 else ""
+        return _header_text(found[0]).strip() if self._header and len(found) == 1 else ""
 
     def _nearest_stranger(self, forwarded: str, peer: str) -> str:
         """The last address of the list that is no trusted proxy: those before it may be made up."""
@@ -127,6 +127,28 @@ class ProxyPeer:
         except ValueError:
             return False
         return any(found in network for network in self._trusted)
+
+
+def _header_text(value: bytes) -> str:
+    """UTF-8, as identity providers write names today; Latin-1, as HTTP once had it, where it is none."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+class PlainAddress:
+    """Refuses addresses with a zero character in them: no id and no word has one, and PostgreSQL takes none."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
+            await answer(400, "an address must be text without zero characters; this one has one")(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 class BodyLimit:
