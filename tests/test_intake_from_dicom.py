@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("pydicom", reason="pip install 'microcalc[dicom]'")
 
@@ -14,14 +15,15 @@ from dicom_folders import exam, film, sheet
 from dicom_samples import with_text
 from microcalc.cohort import Cohort, check_cohort, encode_png, read_roi
 from microcalc.cohort.disclosure import privacy_checks
-from microcalc.errors import CohortError, InputError
+from microcalc.errors import CohortError, ImageError, InputError
 from microcalc.intake.column_map import ColumnMap
-from microcalc.intake.crop import Scale
+from microcalc.intake.crop import Box, Scale
 from microcalc.intake.dicom import NoteCode, Refusal, read_mammogram
 from microcalc.intake.from_dicom import DicomSource, from_dicom, plan_from_dicom
 from microcalc.intake.harvest import HarvestSettings
 from microcalc.intake.identifiers import collect_texts
 from microcalc.intake.lesions import CutRoi, CutSettings, Lesion, NotCut, cut_lesions
+from microcalc.intake.masks import lesion_box
 from microcalc.intake.workers import in_processes
 
 COLUMNS = {
@@ -216,6 +218,42 @@ def test_masks_of_png_mark_lesions(folder: Path, tmp_path: Path):
         InputError, match=r"row 2: the mask file must exist; there is none\. Give its folder as --masks"
     ):
         made(folder, tmp_path, (rows[0].replace("m.png", "n.png"), rows[1]), column_map=column_map)
+
+
+def saved_mask(path: Path, kind: str) -> Path:
+    """Lesion at rows 30 to 40, columns 25 to 28, of 70 x 60, as programs write masks."""
+    marked = np.zeros((70, 60), np.uint8)
+    marked[30:41, 25:29] = 1
+    picture = Image.fromarray(marked)
+    if kind == "1 bit":
+        picture = picture.point(lambda value: 255 * value).convert("1")
+    elif kind.startswith("palette"):
+        colours = [0, 0, 0, 128, 0, 0] if kind == "palette" else [255, 255, 255, 0, 0, 0]
+        picture.putpalette(colours)
+    elif kind == "colour":
+        picture = picture.convert("RGB")
+    picture.save(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["m.png", "m.tif"])
+@pytest.mark.parametrize("kind", ["8 bit", "1 bit", "palette"])
+def test_masks_of_two_colours_or_of_a_palette_are_masks(tmp_path: Path, kind: str, name: str):
+    path = saved_mask(tmp_path / name, kind)
+    assert lesion_box([path], (70, 60), largest_pixels=10**6).box == Box(30, 25, 40, 28)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("palette of black on white", "in a mask with a palette colour 0, and no other, must be black"),
+        ("colour", "a mask must be grey, black and white, or have a palette; it is colour"),
+    ],
+)
+def test_a_mask_whose_0_may_be_meant_otherwise_is_refused(tmp_path: Path, kind: str, words: str):
+    with pytest.raises(ImageError, match=words) as error:
+        lesion_box([saved_mask(tmp_path / "m.png", kind)], (70, 60), largest_pixels=10**6)
+    assert "m.png" not in str(error.value)
 
 
 def test_a_file_that_breaks_after_its_header_is_a_fault(folder: Path, tmp_path: Path):

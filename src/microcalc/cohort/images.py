@@ -32,6 +32,7 @@ __all__ = [
     "fit_to_square",
     "in_order",
     "read_grey",
+    "read_mask",
     "read_roi",
     "require_side",
     "sha256_of_file",
@@ -82,6 +83,9 @@ _AS_GREY = "save it as 8 or 16 bit grey with the program that made it"
 _CONVERT = """python -c "from PIL import Image; Image.open('IN.png').convert('L').save('OUT.png')\""""
 _DICOM_AT, _DICOM = 128, b"DICM"
 
+Check = Callable[[ImageFile, int, str], None]
+"""Refuses an image of another kind: the image, bits of a sample, the file's name."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -115,9 +119,25 @@ def read_roi(path: Path, *, side: int | None = ROI_SIDE) -> NDArray[np.uint16]:
 
 def read_grey(path: Path, *, side: int | None = ROI_SIDE) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Read a grey image as it is stored: (rows, columns) uint8 or uint16; else as `read_roi`."""
+    return _read(path, side, _check_grey)
+
+
+def read_mask(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Read a mask of any size, (rows, columns), 0 outside the lesion.
+
+    Args:
+        path: PNG, TIFF or JPEG; grey of any depth, black and white, or a palette whose colour 0 alone is black.
+
+    Raises:
+        ImageError: the file is missing, damaged or of another kind; the message names it.
+    """
+    return _read(path, None, _check_mask)
+
+
+def _read(path: Path, side: int | None, check: Check) -> NDArray[np.uint8] | NDArray[np.uint16]:
     try:
         with path.open("rb") as file:
-            return _decode(file, str(path), side)
+            return _decode(file, str(path), side, check)
     except OSError as error:
         raise ImageError(f"{path}: an image must be a readable file; {error.strerror or error}") from error
 
@@ -147,11 +167,11 @@ def to_sixteen_bits(
     return ((wide.astype(np.uint32) * np.uint32(65535) + np.uint32(white // 2)) // np.uint32(white)).astype(np.uint16)
 
 
-def _decode(file: BinaryIO, name: str, side: int | None) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def _decode(file: BinaryIO, name: str, side: int | None, check: Check) -> NDArray[np.uint8] | NDArray[np.uint16]:
     image, kind, bits = _open(file, name)
     try:
         _check_size(image, name, side)
-        _check_grey(image, bits, name)
+        check(image, bits, name)
         image.load()
         pixels = np.asarray(image)
     except _DAMAGE as error:
@@ -208,13 +228,32 @@ def require_side(shape: tuple[int, ...], name: str, *, side: int = ROI_SIDE) -> 
 
 
 def _check_grey(image: ImageFile, bits: int, name: str) -> None:
-    frames = int(getattr(image, "n_frames", 1))
-    if frames != 1:
-        raise ImageError(f"{name}: an image file must hold one picture; it holds {frames}")
     if image.mode not in _GREY_MODES:
         raise ImageError(f"{name}: an image must be 8 or 16 bit grey; {_what_it_is(image, bits)}")
     if bits not in (EIGHT, SIXTEEN):
         raise ImageError(f"{name}: an image must be 8 or 16 bit grey; it has {bits} bits; {_AS_GREY}")
+    _check_file(image, name)
+
+
+def _check_mask(image: ImageFile, bits: int, name: str) -> None:
+    if image.mode not in (*_GREY_MODES, "1", "P"):
+        raise ImageError(f"{name}: a mask must be grey, black and white, or have a palette; {_what_it_is(image, bits)}")
+    _check_file(image, name)
+    if image.mode == "P" and not _only_0_is_black(image):
+        raise ImageError(f"{name}: in a mask with a palette colour 0, and no other, must be black; {_AS_GREY}")
+
+
+def _only_0_is_black(image: ImageFile) -> bool:
+    bright = np.reshape(image.getpalette("RGB") or [], (-1, 3)).max(axis=1) > 0
+    used = np.unique(np.asarray(image))
+    used = used[used < len(bright)]
+    return bool((bright[used] == (used != 0)).all())
+
+
+def _check_file(image: ImageFile, name: str) -> None:
+    frames = int(getattr(image, "n_frames", 1))
+    if frames != 1:
+        raise ImageError(f"{name}: an image file must hold one picture; it holds {frames}")
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         raise ImageError(f"{name}: in a TIFF file 0 must be black; here it is white. Save it again as 'black is zero'")
 
@@ -324,7 +363,7 @@ def _read_unchanged(item: tuple[Path, str]) -> NDArray[np.uint16]:
         raise ImageError(f"{path}: an image must be a readable file; {error.strerror or error}") from error
     if hashlib.sha256(content).hexdigest() != digest:
         raise CohortError(f"{path}: an image must stay as it is while it is read; it changed. Start again")
-    return to_sixteen_bits(_decode(io.BytesIO(content), str(path), ROI_SIDE))
+    return to_sixteen_bits(_decode(io.BytesIO(content), str(path), ROI_SIDE, _check_grey))
 
 
 def in_order(

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from microcalc.cohort.images import read_grey
+from microcalc.cohort.images import read_mask
 from microcalc.errors import ImageError
 from microcalc.intake.crop import Box, box_of_mask
 from microcalc.intake.dicom import VERDICT_MEANING, ReadOptions, Refusal, read_mammogram
@@ -103,7 +103,7 @@ def _same_shape(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
 def _read(path: Path, largest_pixels: int) -> _Picture:
     if path.suffix.casefold() in _PICTURES:
         try:
-            return _Picture(read_grey(path, side=None), "")
+            return _Picture(read_mask(path), "")
         except ImageError as error:
             raise ImageError(f"the mask cannot be used: {str(error).removeprefix(f'{path}: ')}") from error
     options = ReadOptions(accept_derived=True, largest_pixels=largest_pixels, check_pixels=False)
