@@ -155,6 +155,15 @@ def test_faults_refuse_the_whole_and_name_each_row(folder: Path, tmp_path: Path)
     ]  # fmt: skip
 
 
+def test_a_day_that_cannot_be_shifted_is_a_fault_of_its_row(tmp_path: Path):
+    exam(tmp_path / "dicom", "Pat1", "20180305")
+    exam(tmp_path / "dicom", "Pat2", "19000101", ["R CC"])
+    rows = (ROWS[0], ROWS[3].replace("2017-01-02", "1900-01-01"))
+    with pytest.raises(InputError, match="  row 3: an exam must be of 1980-01-01 to 2059-12-31; mend the day"):
+        made(tmp_path / "dicom", tmp_path, rows)
+    assert len(made(tmp_path / "dicom", tmp_path, rows, skip_bad=True).table) == 1
+
+
 def test_nothing_left_is_refused_with_the_reasons(folder: Path, tmp_path: Path):
     with pytest.raises(InputError, match="at least one ROI must be left for a cohort; none is") as error:
         made(folder, tmp_path, ROWS[4:5], skip_bad=True)

@@ -218,6 +218,20 @@ def test_a_lesion_outside_its_mammogram_is_noticed_before_any_pixel_is_read(inde
     assert "700 rows x 600 columns; its middle is row 700, column 200" in found.faults[0].message
 
 
+def test_what_could_get_no_pseudonym_is_a_fault_of_its_row(tmp_path: Path):
+    exam(tmp_path, "7", "19000101", AcquisitionDate=None)
+    exam(tmp_path, "", "20180305", name="nobody")
+    index = ImageIndex(read_image_files(tmp_path))
+    old, nobody, named = joined(
+        index, tmp_path, row(file="7_19000101_0"), row(file="nobody_20180305_0"), row(file="nobody_20180305_0", pid="8")
+    ).rows
+    assert [(fault.code, fault.message) for fault in (*old.faults, *nobody.faults)] == [
+        ("bad-date", "an exam must be of 1980-01-01 to 2059-12-31; mend the day of this one"),
+        ("no-patient", "the patient must be known, by the header of the image or a column patient_id; both are empty"),
+    ]
+    assert (named.patient, named.faults) == ("8", ())
+
+
 def test_the_same_place_twice_is_one_lesion(index: ImageIndex, tmp_path: Path):
     join = joined(index, tmp_path, row(uid="1.2.826.99"), row(uid="1.2.826.99", y="310"), row(uid="1.2.826.99"))
     assert [found.usable for found in join.rows] == [True, True, False]

@@ -295,3 +295,12 @@ def test_the_source_is_left_as_it_is(folder: Path, tmp_path: Path) -> None:
     from_table(source, tmp_path / "c")
     for path in before.rglob("*.*"):
         assert path.read_bytes() == (folder / path.relative_to(before)).read_bytes()
+
+
+def test_with_a_key_a_day_that_cannot_be_shifted_is_named_by_its_row(folder: Path, tmp_path: Path):
+    source = written(folder / "t.csv", changed(1, exam_date="1900-01-01"))
+    with pytest.raises(InputError, match=r"  line 3: an exam must be of 1980-01-01 to 2059-12-31 to be shifted\. Mend"):
+        from_table(source, tmp_path / "c", IntakeSettings(key=tmp_path / "k"))
+    made = from_table(source, tmp_path / "c", IntakeSettings(key=tmp_path / "k", skip_bad=True))
+    assert len(made.table) == 3
+    assert len(from_table(source, tmp_path / "open").table) == 4

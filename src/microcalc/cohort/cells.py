@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from microcalc.errors import TableError
 
-__all__ = ["TextTable", "cell_text", "read_csv_texts"]
+__all__ = ["TextTable", "cell_text", "read_csv_texts", "without_unnamed"]
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,30 @@ def read_csv_texts(path: Path, *, delimiters: str = ",") -> TextTable:
         ) from error
     if not any(header):
         raise TableError(f"{path}: a table must begin with a line of column names; the file is empty")
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         raise TableError(f"{path}, line 1: a column may stand in a table once; {twice} stand there twice")
-    table = pd.DataFrame(rows, columns=pd.Index(header, dtype=object), dtype=object)
+    table = without_unnamed(pd.DataFrame(rows, columns=pd.Index(header, dtype=object), dtype=object))
     return TextTable(table, np.asarray(lines, dtype=np.int64))
+
+
+def without_unnamed(table: pd.DataFrame) -> pd.DataFrame:
+    """A table without the columns that have neither name nor content, as spreadsheet programs leave them.
+
+    Columns with content alone are named by their letter, "(column F)".
+
+    Args:
+        table: texts.
+    """
+    names = [str(name) or f"(column {_letters(place)})" for place, name in enumerate(table.columns)]
+    used = [bool(name) or any(cell.strip() for cell in table.iloc[:, k]) for k, name in enumerate(table.columns)]
+    return table.set_axis(pd.Index(names, dtype=object), axis=1).loc[:, used]
+
+
+def _letters(place: int) -> str:
+    """Name of a column of a spreadsheet, from 0: A ... Z, AA ..."""
+    before, letter = divmod(place, 26)
+    return (_letters(before - 1) if before else "") + chr(ord("A") + letter)
 
 
 def _refuse_ragged(row: list[str], header: list[str], where: str) -> None:

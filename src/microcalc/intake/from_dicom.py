@@ -35,6 +35,8 @@ FAULT_REASONS: Mapping[str, str] = {
     "bad-place": "lesion not located",
     "outside": "lesion outside the image",
     "repeated": "the same lesion twice",
+    "no-patient": "patient not known",
+    "bad-date": "wrong day of the exam",
     "no-mask": "mask not found",
     "bad-mask": "mask cannot be used",
     "no-spacing": "size of a pixel not known",

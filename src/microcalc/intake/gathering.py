@@ -26,6 +26,7 @@ from microcalc.cohort.table import Cohort, CohortWriter, Verdict, read_cohort
 from microcalc.cohort.writer import CLASS_FOLDERS
 from microcalc.errors import ImageError, InputError, ProtocolError
 from microcalc.intake.naming import RowNames
+from microcalc.intake.privacy import FIRST_TRUE_DAY, LAST_TRUE_DAY, can_be_shifted
 from microcalc.intake.twins import LabelledFile, in_both_classes
 
 __all__ = ["Candidate", "Gathering", "IntakeSettings", "Progress", "gather"]
@@ -198,6 +199,7 @@ def gather(gathering: Gathering, out: Path, settings: IntakeSettings, *, progres
     description = {k: v for k, v in gathering.description.items() if not (hidden and k in _TELLING)}
     with CohortWriter(out, sources=[description]) as writer:
         names = RowNames(settings.key, out)
+        left_out += _not_to_be_shifted(gathering.candidates) if names.hides else []
         bad = {v.source for v in left_out}
         good = [candidate for candidate in gathering.candidates if candidate.source not in bad]
         pictures = in_order(lambda candidate: _picture(candidate, settings), good)
@@ -239,6 +241,16 @@ def _two_labels(candidates: Sequence[Candidate]) -> list[Verdict]:
         )
         for c in candidates
         if c.source in twins
+    ]
+
+
+def _not_to_be_shifted(candidates: Sequence[Candidate]) -> list[Verdict]:
+    """Verdicts on days that the secret calendar does not know."""
+    rule = f"an exam must be of {FIRST_TRUE_DAY} to {LAST_TRUE_DAY} to be shifted. Mend the date, or leave it empty"
+    return [
+        Verdict(c.source, False, "exam-date", rule, str(c.row["image_id"]))
+        for c in candidates
+        if not can_be_shifted(str(c.row.get("exam_date", "")))
     ]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from microcalc.intake.dicom import VERDICT_MEANING
 from microcalc.intake.image_files import ImageFile, ImageIndex
 from microcalc.intake.labels import Exposure, ImageKey, LabelRow, RowFault
+from microcalc.intake.privacy import FIRST_TRUE_DAY, LAST_TRUE_DAY, can_be_shifted
 from microcalc.intake.rules import PAPER_REASONS, Rule
 
 __all__ = ["IMPLANT", "Join", "JoinedRow", "join_rows", "mask_path"]
@@ -104,6 +105,7 @@ def _join(row: LabelRow, index: ImageIndex, *, keep_implants: bool, masks: Path 
     found: ImageFile | RowFault
     found, by = _find(row.key, index) if row.key.is_enough else (RowFault("no-key", ""), "")
     image = found if isinstance(found, ImageFile) else None
+    patient = (image.facts.patient_id if image else "") or index.patient(row.key.patient_id)
     rule = row.left_out
     if rule is None and image is not None and image.facts.implant and not keep_implants:
         rule = IMPLANT
@@ -111,10 +113,9 @@ def _join(row: LabelRow, index: ImageIndex, *, keep_implants: bool, masks: Path 
     if isinstance(found, RowFault) and found.message:
         faults.append(found)
     if image is not None:
-        faults += _misplaced(row, image)
+        faults += [*_misplaced(row, image), *_unnameable(row, image, patient)]
     if row.mask and masks is not None and not mask_path(row.mask, masks).is_file():
         faults.append(RowFault("no-mask", "the mask file must exist; there is none. Give its folder as --masks"))
-    patient = (image.facts.patient_id if image else "") or index.patient(row.key.patient_id)
     return JoinedRow(row, image, patient, by if image else "", rule, tuple(faults))
 
 
@@ -238,6 +239,16 @@ def _misplaced(row: LabelRow, image: ImageFile) -> list[RowFault]:
             f"{centre_row:g}, column {centre_col:g}. Rows are counted from the top, columns from the left, both from 0",
         )
     ]
+
+
+def _unnameable(row: LabelRow, image: ImageFile, patient: str) -> Iterator[RowFault]:
+    """What could get no pseudonym is noticed before anything is cut."""
+    if not patient:
+        text = "the patient must be known, by the header of the image or a column patient_id; both are empty"
+        yield RowFault("no-patient", text)
+    day = row.values.get("exam_date") or image.facts.study_date or image.facts.acquisition_date
+    if not can_be_shifted(day):
+        yield RowFault("bad-date", f"an exam must be of {FIRST_TRUE_DAY} to {LAST_TRUE_DAY}; mend the day of this one")
 
 
 def _with_one_label_each(rows: list[JoinedRow]) -> Iterator[JoinedRow]:

@@ -42,7 +42,7 @@ from microcalc.cohort.storage import explained_write_errors
 from microcalc.cohort.writer import RECORD
 from microcalc.errors import InputError
 
-__all__ = ["CALENDAR_FROM", "CALENDAR_UNTIL", "FIRST_TRUE_DAY", "LAST_TRUE_DAY", "Pseudonyms"]
+__all__ = ["CALENDAR_FROM", "CALENDAR_UNTIL", "FIRST_TRUE_DAY", "LAST_TRUE_DAY", "Pseudonyms", "can_be_shifted"]
 
 FIRST_TRUE_DAY, LAST_TRUE_DAY = dt.date(1980, 1, 1), dt.date(2059, 12, 31)
 """Days that the secret calendar knows; no digital or digitised mammogram of a study is older."""
@@ -268,6 +268,11 @@ class Pseudonyms:
         steps = 1 + (numbers[2 + paces :] < pace)
         rising: NDArray[np.int64] = CALENDAR_FROM.toordinal() + start + np.cumsum(steps)
         return rising
+
+
+def can_be_shifted(day: str) -> bool:
+    """Whether the secret calendar knows a day (YYYY-MM-DD), or there is none ("")."""
+    return not day or FIRST_TRUE_DAY.isoformat() <= day <= LAST_TRUE_DAY.isoformat()
 
 
 def _plain(text: str) -> str:

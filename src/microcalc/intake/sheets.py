@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from microcalc.cohort.cells import cell_text
+from microcalc.cohort.cells import cell_text, without_unnamed
 from microcalc.errors import TableError
 
 __all__ = ["read_sheet", "workbook_rows"]
@@ -17,7 +17,7 @@ _DELIMITERS = ",;\t"
 
 
 def read_sheet(path: Path, *, sheet: str | None = None) -> pd.DataFrame:
-    """Read a table cell by cell as stripped text; empty cells are empty texts, empty rows at the end are left out.
+    """Read a table cell by cell as stripped text; empty cells are empty texts, empty rows and columns are left out.
 
     Args:
         path: CSV (UTF-8; comma, semicolon or tab) or XLSX; the first line names the columns.
@@ -29,7 +29,7 @@ def read_sheet(path: Path, *, sheet: str | None = None) -> pd.DataFrame:
     if path.suffix.casefold() == ".xls":
         raise TableError(f"{path}: a workbook must be XLSX; this is the older XLS. Save it as XLSX or as CSV UTF-8")
     table = _workbook(path, sheet) if path.suffix.casefold() in _WORKBOOKS else _csv(path)
-    table.columns = pd.Index([str(name).strip() for name in table.columns])
+    table = without_unnamed(table.set_axis([str(name).strip() for name in table.columns], axis=1))
     twice = sorted(set(table.columns[table.columns.duplicated()]))
     if twice:
         raise TableError(f"{path}, line 1: a column may stand in a table once; {twice} stand there twice")
