@@ -18,6 +18,7 @@ from microcalc.intake.outlines import group_points, read_outlines
 
 HEADER = "Patient ID;Patient age;Laterality;View;Acquisition date;File Name;ACR;Bi-Rads"
 RULE = LabelRule.parse("benign:1,2,3 malignant:5,6")
+RULE4 = LabelRule.parse("benign:1,2,3 malignant:4,5,6")
 Shape = tuple[str, Sequence[tuple[float, float]]]
 """Name of an outline and its points as (column, row)."""
 
@@ -101,6 +102,12 @@ def test_masses_can_be_kept(folder: Path, tmp_path: Path):
     assert "20586986_1" in set(cohort.table["image_id"])
 
 
+def test_spicules_in_the_spelling_of_the_collection_are_of_a_mass(folder: Path, tmp_path: Path):
+    property_list(folder / "AllXML/20586934.xml", [("Espiculated Region", [(1, 1), (90, 90)]), CLUSTER])
+    cohort = from_inbreast(folder, tmp_path / "cohort", HarvestSettings(skip_bad=True), InbreastRules(RULE4))
+    assert set(cohort.table["image_id"]) == {"20586908_1", "20586960_1"}
+
+
 def test_what_is_there_is_said_without_a_rule(folder: Path):
     text = "\n".join(inbreast_lines(plan_inbreast(folder), None))
     assert "pictures in the table: 6, 6 with a DICOM file" in text
@@ -148,7 +155,8 @@ def test_groups_are_chains_of_neighbours():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "benign:1", "benign:1 malignant:1", "benign:1 malignant:9", "good:1 bad:2", "1,2,3"]
+    "text",
+    ["", "benign:1", "benign:1 malignant:1", "benign:4a malignant:4", "benign:1 malignant:9", "good:1 bad:2", "1,2,3"],
 )
 def test_a_rule_that_says_too_little_is_refused(text: str):
     with pytest.raises(ProtocolError, match="must be like 'benign:1,2,3 malignant:5,6'"):
@@ -158,6 +166,11 @@ def test_a_rule_that_says_too_little_is_refused(text: str):
 def test_a_rule_leaves_the_other_categories_open():
     rule = LabelRule.parse("malignant:4c,5,6 benign:2,3")
     assert [rule.label(category) for category in ("2", "4C", "4A", "5")] == [0, 1, None, 1]
+
+
+def test_category_4_is_4a_4b_and_4c():
+    assert [RULE4.label(category) for category in ("4", "4A", "4B", "4C", "3")] == [1, 1, 1, 1, 0]
+    assert str(RULE4) == "benign:1,2,3 malignant:4,4A,4B,4C,5,6"
 
 
 def test_a_folder_without_the_table_is_refused(tmp_path: Path):

@@ -59,6 +59,8 @@ REASONS: Mapping[str, str] = {
     "bad-outline": "outlines cannot be read",
 }
 
+_PARTS_OF_FOUR = ("4A", "4B", "4C")
+
 _COLUMNS = ("file name", "laterality", "view", "bi rads")
 _FILE_NAME = re.compile(r"(?P<number>\d{6,})_(?P<patient>[0-9a-f]+)_MG_[LR]_[A-Z]+_", re.I)
 
@@ -77,13 +79,13 @@ class LabelRule:
 
     @classmethod
     def parse(cls, text: str) -> "LabelRule":
-        """Read ``benign:1,2,3 malignant:5,6``.
+        """Read ``benign:1,2,3 malignant:5,6``; 4 stands for 4A, 4B and 4C as well.
 
         Raises:
             ProtocolError: it is not of this form, or a category stands on both sides.
         """
         parts = [part.partition(":") for part in text.split()]
-        sides = {side: [read_birads(word) for word in words.split(",")] for side, _, words in parts}
+        sides = {side: _categories(words) for side, _, words in parts}
         good = set(sides) == {"benign", "malignant"} and all(all(categories) for categories in sides.values())
         if not good or set(sides["benign"]) & set(sides["malignant"]):
             raise ProtocolError(
@@ -98,6 +100,11 @@ class LabelRule:
 
     def __str__(self) -> str:
         return f"benign:{','.join(sorted(self.benign))} malignant:{','.join(sorted(self.malignant))}"
+
+
+def _categories(words: str) -> list[str | None]:
+    read = [read_birads(word) for word in words.split(",")]
+    return [*read, *_PARTS_OF_FOUR] if "4" in read else read
 
 
 @dataclass(frozen=True)

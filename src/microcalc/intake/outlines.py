@@ -44,7 +44,7 @@ class Outline:
     @property
     def is_mass(self) -> bool:
         """Whether it is a mass, or the spicules of one."""
-        return plain(self.name).startswith(("mass", "spiculated"))
+        return plain(self.name).startswith(("mass", "spiculated", "espiculated"))  # the collection's own spelling
 
 
 def read_outlines(path: Path) -> tuple[Outline, ...]:
