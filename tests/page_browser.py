@@ -91,6 +91,8 @@ class Visitor:
     def _own(self, url: str) -> None:
         if not url.startswith((self.base, "blob:", "data:")):
             self.troubles.append(f"asked of others: {url}")
+        if "search=" in url:
+            self.troubles.append(f"a search, which may name a patient, in an address: {url}")
 
     def by_token(self, query: str = "") -> "Visitor":
         """Log in with the printed address, and wait for the worklist."""

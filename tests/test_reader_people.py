@@ -19,7 +19,7 @@ LOOKS = (
 CHANGES = (
     ("POST", "/api/logout"), ("POST", "/api/uploads"), ("POST", "/api/images/x/annotations"),
     ("PUT", "/api/annotations/x"), ("DELETE", "/api/annotations/x"), ("POST", "/api/annotations/x/reading"),
-    ("POST", "/api/exams/x/done"), ("POST", "/api/accounts"), ("PUT", "/api/accounts/x"),
+    ("POST", "/api/exams/x/done"), ("POST", "/api/exams/search"), ("POST", "/api/accounts"), ("PUT", "/api/accounts/x"),
 )  # fmt: skip
 
 
@@ -237,13 +237,15 @@ def test_a_zero_character_is_refused_wherever_it_stands(anywhere: Guest):
         "/api/login": {"name": "an\0na", "password": "correct horse battery"},
         "/api/accounts": {"name": "an\0na", "password": "correct\0horse battery"},
         f"/api/images/{image}/annotations": {"row": 1, "col": 1, "note": "a\0b"},
+        "/api/exams/search": {"search": "\0"},
         f"/api/images/{image}%00/annotations": {"row": 1, "col": 1},
         "/api/pacs/query": {"patient": "a\0"},
     }
     for path, body in posts.items():
-        assert anywhere.http.post(path, json=body).status_code in (400, 422), path
-    for path in ("/api/exams?search=%00", "/api/exams/a%00b", "/api/readings/%00", "/api/images/%00/pixels"):
-        assert anywhere.http.get(path).status_code == 400, path
+        assert anywhere.http.post(path, json=body).status_code in (404, 422), path
+    for path in ("/api/exams/a%00b", "/api/readings/%00", "/api/images/%00/pixels"):
+        assert anywhere.http.get(path).status_code == 404, path
+    assert anywhere.http.get("/api/token?token=%00").status_code == 400
     said = anywhere.http.post("/api/login", json={"name": "an\0na", "password": ""}).json()["error"]
     assert "name: must be text without zero characters" in said
 

@@ -78,7 +78,7 @@ def test_a_study_is_found_by_patient_and_fetched_into_the_worklist(owner: Guest,
     assert [(f["study_uid"], f["date"], f["patient_id"]) for f in found] == [("1.2.3.72", "2019-02-03", "FETCH-ME")]
     taken = owner.post("/api/pacs/fetch", {"study_uid": "1.2.3.72"}, 200)
     assert [t["accepted"] for t in taken] == [True, True]
-    assert [exam["source"] for exam in owner.get("/api/exams?search=FETCH-ME")] == ["pacs"]
+    assert [exam["source"] for exam in owner.post("/api/exams/search", {"search": "FETCH-ME"}, 200)] == ["pacs"]
     entries = owner.get("/api/audit")["entries"]
     assert {"query", "fetch", "pacs"} <= {entry["action"] for entry in entries}
     assert "FETCH-ME" not in json.dumps(entries)

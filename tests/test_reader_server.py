@@ -169,7 +169,7 @@ def test_an_endless_upload_is_stopped_at_the_limit_in_bounded_memory(watched: Se
 
 def test_the_log_holds_neither_names_nor_ids_nor_queries_nor_tokens(watched: Server, visitor: httpx.Client):
     taken = upload(visitor, mammogram(2, PatientName="Geheim^Person", PatientID="S-987654"))[0]
-    visitor.get("/api/exams", params={"search": "Geheim"})
+    visitor.post("/api/exams/search", json={"search": "Geheim"})
     visitor.get(f"/api/exams/{taken['exam_id']}")
     visitor.get(f"/api/images/{taken['image_id']}/pixels")
     visitor.get("/Geheim^Person/S-987654")

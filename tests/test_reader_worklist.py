@@ -30,7 +30,7 @@ def three(owner: Guest) -> Guest:
 
 
 def names(guest: Guest, **query: str) -> list[str]:
-    return [exam["patient_name"].split("^")[0] for exam in guest.http.get("/api/exams", params=query).json()]
+    return [exam["patient_name"].split("^")[0] for exam in guest.post("/api/exams/search", query, 200)]
 
 
 def test_the_newest_exam_comes_first(three: Guest):
@@ -48,6 +48,13 @@ def test_the_newest_exam_comes_first(three: Guest):
 )  # fmt: skip
 def test_search_finds_words_and_no_wildcards(three: Guest, words: str, found: list[str]):
     assert names(three, search=words) == found
+
+
+def test_words_of_a_search_never_stand_in_an_address(three: Guest):
+    answer = three.http.get("/api/exams", params={"search": "anna"})
+    assert answer.status_code == 422
+    assert answer.json()["way_out"] == "send them in the body of POST /api/exams/search"
+    assert "anna" not in answer.text
 
 
 def test_a_wrong_status_is_refused_with_the_words_that_are_right(owner: Guest):
@@ -104,7 +111,7 @@ def test_the_whole_story_on_postgresql(rooms: Rooms, postgresql: PostgreSQL):
     room = rooms.open(reader=StandIn(), database=postgresql.database(), blind=True)
     anna, berta = rooms.account(room, "anna"), rooms.account(room, "berta")
     image = anna.image(PatientName="\u00c4nna^\u6d2a", SpecificCharacterSet="ISO_IR 192")
-    exam = anna.get("/api/exams?search=\u00c4NNA&status=new")[0]["id"]
+    exam = anna.post("/api/exams/search", {"search": "\u00c4NNA", "status": "new"}, 200)[0]["id"]
     marks = [guest.mark(image, pathology=word, birads="4A") for guest, word in ((anna, "dcis"), (berta, "benign"))]
     reading = anna.post(f"/api/annotations/{marks[0]['id']}/reading", {})
     body = {"row": 301.5, "col": 200, "revision": 1, "pathology": "dcis"}

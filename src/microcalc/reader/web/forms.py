@@ -7,9 +7,20 @@ from pydantic_core import PydanticCustomError
 
 from microcalc.reader.objects.finding import BIRADS
 from microcalc.reader.room.people import Role
+from microcalc.reader.store.worklist import Status
 from microcalc.vocabulary import CalcDistribution, CalcMorphology, Pathology
 
-__all__ = ["AccountChange", "AccountForm", "DoneForm", "FetchForm", "LabelForm", "LoginForm", "QueryForm", "ReadForm"]
+__all__ = [
+    "AccountChange",
+    "AccountForm",
+    "DoneForm",
+    "FetchForm",
+    "LabelForm",
+    "LoginForm",
+    "QueryForm",
+    "ReadForm",
+    "SearchForm",
+]
 
 LARGEST_PLACE = 100_000.0
 """Rows and columns that no mammogram has."""
@@ -26,6 +37,14 @@ class Form(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)
 
+    @field_validator("*")
+    @classmethod
+    def _without_zero(cls, value: object) -> object:
+        """PostgreSQL takes no zero character."""
+        if isinstance(value, str) and "\0" in value:
+            raise PydanticCustomError("zero", "must be text without zero characters; it has one")
+        return value
+
 
 class LoginForm(Form):
     """Name and password."""
@@ -36,14 +55,6 @@ class LoginForm(Form):
 
 
 class AccountForm(Form):
-    @field_validator("*")
-    @classmethod
-    def _without_zero(cls, value: object) -> object:
-        """PostgreSQL takes no zero character."""
-        if isinstance(value, str) and "\0" in value:
-            raise PydanticCustomError("zero", "must be text without zero characters; it has one")
-        return value
-
     """A new account; without a password only an identity provider logs it in."""
 
     model_config = ConfigDict(str_strip_whitespace=False)
@@ -81,6 +92,15 @@ class LabelForm(Form):
     distribution: Annotated[str, _one_of(tuple(CalcDistribution))] = ""
     note: str = Field(default="", max_length=LONGEST_NOTE)
     revision: int | None = Field(default=None, ge=1)
+
+
+class SearchForm(Form):
+    """Which part of the worklist; the words may name a patient, so they come in a body and not in an address."""
+
+    search: str = Field(default="", max_length=200)
+    status: Status | None = None
+    limit: int = Field(default=1000, ge=1, le=5000)
+    offset: int = Field(default=0, ge=0)
 
 
 class DoneForm(Form):

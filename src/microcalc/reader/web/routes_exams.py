@@ -8,12 +8,14 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from sqlalchemy import select
 
+from microcalc.reader.room.people import Person
 from microcalc.reader.room.problems import Problem
 from microcalc.reader.room.room import Room
 from microcalc.reader.store import audit
 from microcalc.reader.store.models import Completion, Exam, Image
 from microcalc.reader.store.worklist import Status, Wanted, worklist
-from microcalc.reader.web.doors import InRoom, Looker
+from microcalc.reader.web.doors import Changer, InRoom, Looker
+from microcalc.reader.web.forms import SearchForm
 
 __all__ = ["NO_EXAM", "accepted_image", "image_record", "router"]
 
@@ -26,6 +28,7 @@ PRIVATE = "private, no-cache"
 """A browser may keep the pixels, but asks each time, so that whoever is logged out gets none."""
 
 NO_EXAM = (404, "there is no such exam", "go back to the worklist")
+POSTED = "send them in the body of POST /api/exams/search"
 NO_IMAGE = (404, "there is no such image", "go back to the worklist")
 
 
@@ -39,13 +42,24 @@ class _LongReads(FileResponse):
 def exams(
     person: Looker,
     room: InRoom,
-    search: Annotated[str, Query(max_length=200)] = "",
+    search: str = "",
     status: Status | None = None,
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> list[dict[str, object]]:
     """The worklist, newest exams first."""
-    wanted = Wanted(search, status, limit, offset)
+    if search:
+        raise Problem(422, "words of a search must not stand in an address, since they may name a patient", POSTED)
+    return _listed(person, room, Wanted("", status, limit, offset))
+
+
+@router.post("/exams/search")
+def found_exams(form: SearchForm, person: Changer, room: InRoom) -> list[dict[str, object]]:
+    """The exams of the worklist that have these words, newest first."""
+    return _listed(person, room, Wanted(form.search, form.status, form.limit, form.offset))
+
+
+def _listed(person: Person, room: Room, wanted: Wanted) -> list[dict[str, object]]:
     with room.store.reading() as session:
         return worklist(session, person.id, wanted, blind=room.settings.blind)
 

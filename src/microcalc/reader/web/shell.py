@@ -145,10 +145,12 @@ class PlainAddress:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
+        if scope["type"] == "http" and "\0" in scope["path"]:
+            await answer(404)(scope, receive, send)
+        elif scope["type"] == "http" and b"%00" in scope["query_string"]:
             await answer(400, "an address must be text without zero characters; this one has one")(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 class BodyLimit:

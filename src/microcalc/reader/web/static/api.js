@@ -121,8 +121,8 @@ export const api = {
   logout: () => json("POST", "logout"),
   /** @returns {Promise<Study>} */
   study: () => json("GET", "study"),
-  /** @param {string} search @param {string} status @returns {Promise<ExamRow[]>} */
-  exams: (search, status) => json("GET", `exams${query({ search, status })}`),
+  /** The words may name a patient: not in the address. @param {string} search @param {string} status @returns {Promise<ExamRow[]>} */
+  exams: (search, status) => json("POST", "exams/search", { search, status: status || undefined }),
   /** @param {string} id @returns {Promise<ExamInfo>} */
   exam: (id) => json("GET", `exams/${safe(id)}`),
   /** @param {string} id */
