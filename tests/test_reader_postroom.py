@@ -51,6 +51,8 @@ def test_a_reading_is_sent_once_as_valid_objects_of_the_same_study(owner: Guest,
     held = [i for i in pacs_server.get("/instances?expand") if i["MainDicomTags"]["SOPInstanceUID"] in _sent(owner)]
     assert len(held) == 3
     assert owner.get("/api/exams")[0]["status"] == "sent"
+    owner.post(f"/api/readings/{reading['id']}/send", status=202)
+    assert list((owner.room.settings.data / "outbox").iterdir()) == []
     for number, instance in enumerate(held):
         path = tmp_path / f"{number}.dcm"
         path.write_bytes(_file(pacs_server, str(instance["ID"])))
@@ -140,3 +142,74 @@ def test_a_modality_pushes_an_image_into_the_worklist(rooms: Rooms, pacs_server:
     assert sorted(i["code"] for i in exam["images"]) == ["accepted", "wrong_length"]
     log = guest.get("/api/audit")["entries"]
     assert {e["account"] for e in log if e["action"] == "pacs"} == {"modality MAMMO1"}
+
+
+@pytest.fixture
+def away(rooms: Rooms, tmp_path: Path) -> Guest:
+    """The owner of a room whose PACS is away: what is to be sent lies in the outbox."""
+    path = tmp_path / "pacs.yaml"
+    path.write_text(yaml.safe_dump({"kind": "dicomweb", "url": f"http://127.0.0.1:{free_port()}/", "timeout_s": 2}))
+    return rooms.guest(rooms.open(reader=StandIn(), pacs=path, data=tmp_path / "away")).by_token()
+
+
+def relabelled(guest: Guest, annotation_id: object, **labels: object) -> dict[str, object]:
+    """A square with other labels, or at another place."""
+    path = f"/api/annotations/{annotation_id}"
+    before = guest.get(path)
+    fields = ("row", "col", "side", "lesion", "pathology", "birads", "morphology", "distribution", "note", "revision")
+    answer = guest.http.put(path, json={field: before[field] for field in fields} | labels)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def sent_report(guest: Guest, reading: dict[str, object]) -> tuple[list[str], str]:
+    """Ids of the objects that sending gives, and the structured report among them in words."""
+    entries = guest.post(f"/api/readings/{reading['id']}/send", status=202)
+    ids = [entry["id"] for entry in entries]
+    with guest.room.store.reading() as session:
+        payload = session.scalar(text("SELECT payload FROM outbox WHERE kind = 'SR' AND id = :id"), {"id": ids[0]})
+    return ids, pydicom.dcmread(guest.room.settings.data / str(payload)).to_json()
+
+
+def test_labels_that_were_given_after_the_reading_are_sent_as_objects_of_their_own(away: Guest):
+    mark = away.mark(away.image(), lesion="A")
+    reading = away.post(f"/api/annotations/{mark['id']}/reading", {})
+    plain, words = sent_report(away, reading)
+    assert "Ductal carcinoma in situ" not in words
+    relabelled(away, mark["id"], pathology="dcis", birads="5", note="seen again")
+    told, words = sent_report(away, reading)
+    assert set(told).isdisjoint(plain)
+    for said in ("Ductal carcinoma in situ", "Highly suggestive of malignancy", "seen again"):
+        assert said in words
+    assert sent_report(away, reading) == (told, words)
+
+
+def test_labels_that_were_changed_and_changed_back_are_sent_once_more(away: Guest):
+    mark = away.mark(away.image(), lesion="A", pathology="benign")
+    reading = away.post(f"/api/annotations/{mark['id']}/reading", {})
+    sent = [sent_report(away, reading)[0]]
+    for pathology in ("dcis", "benign"):
+        relabelled(away, mark["id"], pathology=pathology)
+        sent.append(sent_report(away, reading)[0])
+    assert len({entry for ids in sent for entry in ids}) == 9
+
+
+def test_a_reading_is_not_sent_after_its_square_was_moved(away: Guest):
+    mark = away.mark(away.image(), lesion="A")
+    reading = away.post(f"/api/annotations/{mark['id']}/reading", {})
+    moved = relabelled(away, mark["id"], row=mark["row"] + 9)
+    answer = away.http.post(f"/api/readings/{reading['id']}/send")
+    assert (answer.status_code, answer.json()["way_out"]) == (409, "read the square again, then send that reading")
+    assert "row 300, column 200" in answer.json()["error"]
+    relabelled(away, moved["id"], row=mark["row"])
+    away.post(f"/api/readings/{reading['id']}/send", status=202)
+
+
+def test_a_page_that_shows_older_labels_than_the_server_has_does_not_send(away: Guest):
+    mark = away.mark(away.image(), lesion="A")
+    reading = away.post(f"/api/annotations/{mark['id']}/reading", {})
+    path = f"/api/readings/{reading['id']}/send"
+    now = relabelled(away, mark["id"], birads="5")
+    answer = away.http.post(path, json={"revision": mark["revision"]})
+    assert (answer.status_code, answer.json()["way_out"]) == (409, "look at what stands there now, then send again")
+    away.post(path, {"revision": now["revision"]}, 202)

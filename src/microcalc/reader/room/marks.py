@@ -6,6 +6,7 @@ and finished marks stay as they are.
 """
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,10 +17,26 @@ from microcalc.reader.room.people import Person
 from microcalc.reader.room.problems import Problem
 from microcalc.reader.store.models import Account, Annotation, AnnotationVersion, Completion, Image, Reading
 
-__all__ = ["LABELS", "Mark", "change", "finish", "history", "mark_of", "marks_of_exam", "may_see", "place", "remove"]
+__all__ = [
+    "LABELS",
+    "SAME_SIDE",
+    "Mark",
+    "change",
+    "finish",
+    "history",
+    "lies_at",
+    "mark_of",
+    "marks_of_exam",
+    "may_see",
+    "place",
+    "remove",
+]
 
 LABELS = ("row", "col", "side", "lesion", "pathology", "birads", "morphology", "distribution", "note")
 """What a revision says, besides who and when."""
+
+SAME_SIDE = 0.5
+"""Pixels of the image by which two sides may differ: the square is drawn on whole ones."""
 
 NO_MARK = (404, "there is no such square", "reload the exam")
 
@@ -189,6 +206,12 @@ def _query() -> "Select[Annotation, AnnotationVersion, str]":
         .join(Account, Account.id == Annotation.account_id)
         .join(Image, Image.id == Annotation.image_id)
     )
+
+
+def lies_at(version: AnnotationVersion, row: float, col: float, side: float) -> bool:
+    """Whether a square, as it stands in a revision, is the one that is cut at a pixel, ``side`` pixels of the image."""
+    same_pixel = (math.floor(version.row + 0.5), math.floor(version.col + 0.5)) == (row, col)
+    return same_pixel and abs(version.side - side) < SAME_SIDE
 
 
 def may_see(person: Person, *, blind: bool) -> ColumnElement[bool]:

@@ -25,7 +25,9 @@ from microcalc.reader.pacs.client import open_pacs
 from microcalc.reader.pacs.settings import PacsSettings, read_pacs_settings
 from microcalc.reader.pacs.storage_scp import Received, StorageScp, StoreStatus
 from microcalc.reader.room.courier import Courier
+from microcalc.reader.room.marks import lies_at
 from microcalc.reader.room.people import Person
+from microcalc.reader.room.problems import Problem
 from microcalc.reader.store import audit
 from microcalc.reader.store.database import Store
 from microcalc.reader.store.heat import BRIGHTEST, open_heat
@@ -116,13 +118,21 @@ class Postroom:
             self._ears.stop()
         self._courier.stop()
 
-    def send(self, reading: Reading, person: Person) -> list[OutboxEntry]:
-        """Put the report of a reading into the outbox; sent twice, it is the same objects.
+    def send(self, reading: Reading, person: Person, *, revision: int | None = None) -> list[OutboxEntry]:
+        """Put the report of a reading into the outbox, with the labels that its square has now.
+
+        Sent twice, it is the same objects; after a change of the square's labels it is others.
+
+        Args:
+            reading: of a square that the person may see.
+            person: who sends.
+            revision: of the square that the person looks at; None: whichever is the last.
 
         Raises:
+            Problem: 409, the square was moved after the reading, or has another revision than ``revision``.
             MicrocalcError: the image lacks what identifies it, or the disk is full.
         """
-        kept = [self.outbox.keep(made) for made in self._objects(reading)]
+        kept = [self.outbox.keep(made) for made in self._objects(reading, revision)]
         with self._store.writing() as session:
             ids = [self.outbox.enter(session, *payload, reading_id=reading.id) for payload in kept]
             audit.write(session, person.name, "send", ("reading", reading.id), objects=len(ids))
@@ -163,17 +173,18 @@ class Postroom:
         path.unlink(missing_ok=True)
         return taken
 
-    def _objects(self, reading: Reading) -> list[pydicom.Dataset]:
-        """The DICOM objects of a reading: of the square and the labels as they were read, by whoever read."""
+    def _objects(self, reading: Reading, revision: int | None) -> list[pydicom.Dataset]:
+        """The DICOM objects of a reading, by whoever read, with the labels of now."""
         with self._store.reading() as session:
             annotation = session.get_one(Annotation, reading.annotation_id)
             image = session.get_one(Image, annotation.image_id)
             account = session.get_one(Account, reading.account_id)
             version = session.scalars(
                 select(AnnotationVersion).where(
-                    AnnotationVersion.annotation_id == annotation.id, AnnotationVersion.revision == reading.revision
+                    AnnotationVersion.annotation_id == annotation.id, AnnotationVersion.revision == annotation.revision
                 )
             ).one()
+        _check_seen(version, revision)
         with quiet():
             source = pydicom.dcmread(self._vault.object_path(image.sha256))
         finding = self._finding(reading, version)
@@ -185,7 +196,9 @@ class Postroom:
             chosen_on=str(record.get("chosen_on", "")),
         )
         observer = Observer(account.name, login=account.name)
-        return report_objects(source, [finding], observer=observer, study=study, at=reading.at)
+        # Labels that were changed and changed back are newer than what the PACS got in between.
+        at = reading.at if version.revision <= reading.revision else max(reading.at, version.at)
+        return report_objects(source, [finding], observer=observer, study=study, at=at)
 
     def _finding(self, reading: Reading, version: AnnotationVersion) -> Finding:
         heat = open_heat(self._vault.heatmaps_path(reading.id))
@@ -200,7 +213,9 @@ class Postroom:
             distribution=version.distribution, note=version.note,
         )  # fmt: skip
         row, col, side = (float(place[name]) for name in ("row", "col", "side"))
-        return Finding(row, col, side, scores, reading.id, lesion=version.lesion, labels=labels)
+        _check_place(version, row, col, side)
+        changed = "" if version.revision <= reading.revision else f" revision {version.revision}"
+        return Finding(row, col, side, scores, reading.id + changed, lesion=version.lesion, labels=labels)
 
 
 def open_postroom(settings: PacsSettings | Path, store: Store, vault: Vault, shelf: Shelf) -> Postroom:
@@ -227,6 +242,24 @@ def _heard(received: Received, vault: Vault, shelf: Shelf) -> StoreStatus:
     if all(one.accepted or one.image_id for one in taken):
         return StoreStatus.SUCCESS
     return StoreStatus.CANNOT_UNDERSTAND
+
+
+def _check_seen(version: AnnotationVersion, revision: int | None) -> None:
+    """Refuse to send labels that the sender does not see."""
+    if revision is not None and revision != version.revision:
+        words = f"what is sent must be what you see, revision {revision}; the square has revision {version.revision}"
+        raise Problem(409, words, "look at what stands there now, then send again")
+
+
+def _check_place(version: AnnotationVersion, row: float, col: float, side: float) -> None:
+    """Refuse to send a reading of another square than the one that is drawn."""
+    if not lies_at(version, row, col, side):
+        raise Problem(
+            409,
+            f"a reading can be sent while its square lies where it was read, at row {row:g}, column {col:g}, {side:g} "
+            f"pixels wide; it is at row {version.row:g}, column {version.col:g}, {version.side:g} pixels wide",
+            "read the square again, then send that reading",
+        )
 
 
 def _number(value: object) -> float:

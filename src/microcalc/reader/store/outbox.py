@@ -99,10 +99,15 @@ class Outbox:
         return uid, str(made.Modality)
 
     def enter(self, session: Session, uid: str, kind: str, *, reading_id: str | None = None) -> str:
-        """Make the entry of a kept payload, within a session of the caller; the id of before if there is one."""
-        found = session.scalar(select(OutboxEntry.id).where(OutboxEntry.sop_uid == uid))
+        """Make the entry of a kept payload, within a session of the caller; the id of before if there is one.
+
+        What the PACS has already is not kept.
+        """
+        found = session.scalar(select(OutboxEntry).where(OutboxEntry.sop_uid == uid))
         if found is not None:
-            return found
+            if found.state == OutboxState.SENT:
+                (self._data / found.payload).unlink(missing_ok=True)
+            return found.id
         entry = OutboxEntry(
             kind=kind, payload=_payload(uid), sop_uid=uid, reading_id=reading_id, next_try=self._clock()
         )

@@ -14,7 +14,7 @@ from microcalc.reader.room.problems import Problem
 from microcalc.reader.room.room import Room
 from microcalc.reader.store.models import Annotation, Image, OutboxEntry, Reading
 from microcalc.reader.web.doors import Changer, InRoom, Looker
-from microcalc.reader.web.forms import FetchForm, QueryForm
+from microcalc.reader.web.forms import FetchForm, QueryForm, SendForm
 from microcalc.reader.web.routes_readings import reading_of
 
 if TYPE_CHECKING:
@@ -63,10 +63,10 @@ def fetch(form: FetchForm, person: Changer, room: InRoom) -> list[Record]:
 
 
 @router.post("/readings/{reading_id}/send", status_code=202)
-def send(reading_id: str, person: Changer, room: InRoom) -> list[Record]:
+def send(reading_id: str, person: Changer, room: InRoom, form: SendForm | None = None) -> list[Record]:
     """Send a reading's report; what is acknowledged here reaches the PACS sooner or later, once."""
-    reading = reading_of(room, reading_id, person)
-    return [_entry(entry) for entry in _postroom(room).send(reading, person)]
+    reading, revision = reading_of(room, reading_id, person), form.revision if form else None
+    return [_entry(entry) for entry in _postroom(room).send(reading, person, revision=revision)]
 
 
 @router.get("/outbox")

@@ -10,7 +10,7 @@ import { Lightbox } from "./lightbox.js";
 import { lightRail, rail, showCount } from "./rail.js";
 import { readingCard } from "./reading.js";
 import { Readings } from "./readings.js";
-import { drawGhost, drawHeat, drawSquare, gripAt, sideOn, squareAround } from "./roi.js";
+import { drawGhost, drawHeat, drawSquare, gripAt, sideOn, squareAround, wasReadAt } from "./roi.js";
 import { squareList } from "./squarelist.js";
 import { Squares } from "./squares.js";
 
@@ -36,7 +36,7 @@ export class ExamPage {
       listed: () => this.redraw(),
       moved: () => this.moved(),
       saving: (saver) => {
-        if (saver.state === "saved") this.drawList();
+        if (saver.state === "saved") this.saved(saver.annotation);
         this.refreshForm?.();
       },
     });
@@ -158,6 +158,14 @@ export class ExamPage {
     this.light.repaint();
   }
 
+  /** The server has a change of a square; what was sent to the PACS may say otherwise. @param {Annotation} annotation */
+  saved(annotation) {
+    this.drawList();
+    const reading = this.readings.of(annotation);
+    if (annotation !== this.squares.chosen || !reading || this.result.querySelector(".outdated")) return;
+    if (this.readings.outdated(annotation, reading)) this.drawResult();
+  }
+
   /** Choose a square and bring it into view. @param {Annotation|null} annotation */
   goTo(annotation) {
     if (!annotation) return;
@@ -181,6 +189,13 @@ export class ExamPage {
     }
     await this.readings.read(chosen, this.squares.saver(chosen));
     this.result.querySelector(".reading")?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Send the reading of the chosen square; where the server has another square, that is shown first. */
+  async send() {
+    const { chosen } = this.squares;
+    if (!chosen || (await this.readings.send(chosen, this.squares.saver(chosen)))) return;
+    await this.squares.load().catch((error) => announce(error.message, "assertive"));
   }
 
   showHistory() {
@@ -256,19 +271,19 @@ export class ExamPage {
     }
     const focused = this.result.contains(document.activeElement) ? document.activeElement?.getAttribute("data-focus") : null;
     const reading = this.readings.of(chosen);
-    const stale = reading && (reading.roi.row !== Math.floor(chosen.row + 0.5) || reading.roi.col !== Math.floor(chosen.col + 0.5));
     const card =
       reading &&
       readingCard(reading, {
         network: this.readings.network,
         opacity: this.readings.opacity,
         pacs: this.room.pacs,
-        stale: Boolean(stale),
+        stale: !wasReadAt(chosen, reading.roi),
         sent: this.readings.sent(reading),
+        outdated: this.readings.outdated(chosen, reading),
         show: (network) => this.readings.show(network),
         fade: (opacity) => this.fade(opacity),
         explain: (prevalence) => this.readings.explain(chosen, prevalence),
-        send: () => this.readings.send(chosen),
+        send: () => this.send(),
       });
     this.result.replaceChildren(this.readButton(chosen, Boolean(reading)), ...(card ? [card] : []));
     const next = focused && this.result.querySelector(`[data-focus="${focused}"]`);

@@ -123,6 +123,6 @@ function readingKeys(exam) {
     ["v", "V", "Heatmap before", () => readings.step(squares.chosen, -1)],
     ["[", "[", "Heatmap fainter", () => readings.fade(readings.opacity - 0.1)],
     ["]", "]", "Heatmap stronger", () => readings.fade(readings.opacity + 0.1)],
-    ["t", "T", "Send to the PACS", () => readings.send(squares.chosen)],
+    ["t", "T", "Send to the PACS", () => exam.send()],
   ]);
 }

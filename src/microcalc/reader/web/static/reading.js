@@ -13,6 +13,7 @@ import { clock, h, icon, plain, probability } from "./dom.js";
  * @property {boolean} pacs is set up
  * @property {boolean} stale the square was moved since
  * @property {import("./api.js").OutboxEntry[]} sent
+ * @property {boolean} outdated the labels were changed after that
  * @property {(network: string|null) => void} show
  * @property {(opacity: number) => void} fade
  * @property {(prevalence: number) => void} explain
@@ -36,7 +37,8 @@ export function readingCard(reading, shown) {
     "section",
     { class: "card reading", "aria-label": "Reading" },
     verdict(reading),
-    shown.stale && h("p", { class: "stale" }, icon("warning"), "The square was moved after this reading. Read it again."),
+    shown.stale && h("p", { class: "stale" }, icon("warning"), "This reading is of another place or size than the square has now. Read it again."),
+    shown.outdated && h("p", { class: "stale outdated" }, icon("warning"), "The labels were changed after this was sent. Send it again."),
     h(
       "div",
       { class: "scores" },
@@ -225,8 +227,8 @@ function sending(shown) {
       {
         type: "button",
         onclick: shown.send,
-        disabled: !shown.pacs,
-        title: shown.pacs ? "" : "no PACS is set up",
+        disabled: !shown.pacs || shown.stale,
+        title: !shown.pacs ? "no PACS is set up" : shown.stale ? "read the square again first" : "",
         dataset: { focus: "send" },
       },
       icon("send"),

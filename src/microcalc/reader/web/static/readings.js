@@ -148,23 +148,38 @@ export class Readings {
     this.changed();
   }
 
-  /** @param {Annotation|null} annotation */
-  async send(annotation) {
+  /**
+   * Send a reading with the labels of its square as they are shown.
+   * @param {Annotation} annotation @param {import("./saving.js").Saver} saver
+   * @returns {Promise<boolean>} false: the server has another square than the page shows
+   */
+  async send(annotation, saver) {
     const reading = this.of(annotation);
-    if (!reading || !this.pacs) return;
+    if (!reading || !this.pacs) return true;
+    let same = true;
     try {
-      await api.send(reading.id);
+      if (!(await saver.settled())) throw new Error(`the square must be saved first; ${saver.message}`);
+      await api.send(reading.id, annotation.revision);
       announce("On its way to the PACS");
     } catch (error) {
-      announce(words(error), "assertive");
+      same = /** @type {any} */ (error).status !== 409;
+      announce(`Not sent: ${words(error)}`, "assertive");
     }
     await this.lookAtOutbox();
     this.changed();
+    return same;
   }
 
-  /** @param {Reading} reading */
+  /** The last object of each kind that was sent of a reading. @param {Reading} reading */
   sent(reading) {
-    return this.outbox.filter((entry) => entry.reading_id === reading.id);
+    const entries = this.outbox.filter((entry) => entry.reading_id === reading.id);
+    return entries.filter((entry, index) => entries.findIndex(({ kind }) => kind === entry.kind) === index);
+  }
+
+  /** Whether a square's labels were changed after its reading was sent. @param {Annotation} annotation @param {Reading} reading */
+  outdated(annotation, reading) {
+    const changed = new Date(annotation.updated);
+    return annotation.revision > reading.revision && this.sent(reading).some(({ created }) => new Date(created) < changed);
   }
 
   /** Look at what is on its way, and again until it has arrived. */

@@ -23,6 +23,19 @@ export function sideOn(study, image) {
   return study.spacing_mm && image.spacing_mm ? (pixels * study.spacing_mm) / image.spacing_mm : pixels;
 }
 
+/** Pixels of the image by which two sides may differ: a square is drawn on whole ones. */
+const SAME_SIDE = 0.5;
+
+/** @param {number} one @param {number} other sides of squares, in image pixels */
+export const sameSide = (one, other) => Math.abs(one - other) < SAME_SIDE;
+
+/**
+ * Whether a square, as it is drawn now, is the one that was read.
+ * @param {{row: number, col: number, side: number}} square @param {{row: number, col: number, side: number}} roi
+ */
+export const wasReadAt = (square, roi) =>
+  Math.floor(square.row + 0.5) === roi.row && Math.floor(square.col + 0.5) === roi.col && sameSide(square.side, roi.side);
+
 /** @param {number} side of a square in image pixels @param {import("./api.js").ImageInfo} image @returns {string} */
 export function sizeText(side, image) {
   return image.spacing_mm ? `${(side * image.spacing_mm).toFixed(1)} mm` : `${Math.round(side)} px`;

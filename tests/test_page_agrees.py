@@ -1,0 +1,124 @@
+"""What the page shows is what is read, saved and sent: after changes, between studies, and while answers are late."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom
+import pytest
+import yaml
+from playwright.sync_api import Locator, Route
+
+from page_browser import Browser, Visitor, chromium, served, visiting
+from reader_room import StandIn
+from services import free_port, until
+from test_page_story import click, exam, marks
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as made:
+        yield made
+
+
+def away(folder: Path) -> Path:
+    """Settings of a PACS that does not answer: what is sent stays in the outbox."""
+    path = folder / "pacs.yaml"
+    path.write_text(yaml.safe_dump({"kind": "dicomweb", "url": f"http://127.0.0.1:{free_port()}/", "timeout_s": 2}))
+    return path
+
+
+def opened(visitor: Visitor) -> Visitor:
+    """At the exam of four views, with a square on the first."""
+    visitor.by_token().upload(*exam())
+    visitor.open_exam("P1")
+    click(visitor, "R CC", 0.7, 0.5)
+    visitor.saved()
+    return visitor
+
+
+def card(visitor: Visitor) -> Locator:
+    return visitor.page.get_by_role("region", name="Reading")
+
+
+def waits(visitor: Visitor, held: "Held", what: str) -> None:
+    """Wait until an answer is held."""
+    until(lambda: bool(held) or visitor.page.wait_for_timeout(20), seconds=10, what=what)
+
+
+def reports(visitor: Visitor) -> list[str]:
+    """The structured reports in the outbox."""
+    found = [pydicom.dcmread(path) for path in (visitor.room.settings.data / "outbox").glob("*.dcm")]
+    return [str(made) for made in found if made.Modality == "SR"]
+
+
+class Held(list[Route]):
+    """Requests that do not reach the server before they are let through."""
+
+    def hold(self, route: Route) -> None:
+        """For `Page.route`."""
+        self.append(route)
+
+
+def sends(visitor: Visitor) -> None:
+    """Press T, and wait for the server's answer."""
+    with visitor.page.expect_response("**/send"):
+        visitor.press("t")
+
+
+def test_labels_that_were_given_after_the_reading_are_sent_and_later_ones_ask_to_be_sent(
+    browser: Browser, tmp_path: Path
+):
+    held = Held()
+    with (
+        served(tmp_path, reader=StandIn(), pacs=away(tmp_path)) as room,
+        visiting(browser, room) as visitor,
+    ):
+        page = opened(visitor).page
+        visitor.press("r")
+        card(visitor).wait_for()
+        page.route("**/api/annotations/*", held.hold, times=1)
+        page.get_by_role("radio", name="DCIS").check()
+        waits(visitor, held, "the label to be saved")
+        visitor.press("t")
+        with page.expect_response("**/send"):
+            held[0].continue_()
+        objects = page.get_by_role("list", name="Objects for the PACS")
+        objects.get_by_text("Structured report").wait_for()
+        assert ["Ductal carcinoma in situ" in report for report in reports(visitor)] == [True]
+        again = card(visitor).get_by_text("The labels were changed after this was sent. Send it again.")
+        assert not again.is_visible()
+        page.get_by_role("radio", name="5", exact=True).check()
+        again.wait_for()
+        sends(visitor)
+        again.wait_for(state="detached")
+        assert sum("Highly suggestive of malignancy" in report for report in reports(visitor)) == 1
+        assert (len(reports(visitor)), objects.get_by_role("listitem").count()) == (2, 3)
+        sends(visitor)
+        assert len(reports(visitor)) == 2
+
+
+def test_labels_that_the_page_does_not_show_are_not_sent(browser: Browser, tmp_path: Path):
+    with (
+        served(tmp_path, reader=StandIn(), pacs=away(tmp_path)) as room,
+        visiting(browser, room) as visitor,
+    ):
+        page = opened(visitor).page
+        visitor.expected += ("409",)
+        visitor.press("r")
+        card(visitor).wait_for()
+        mark = marks(visitor)[0]
+        labels = {key: mark[key] for key in ("row", "col", "side", "lesion", "revision")} | {"birads": "2"}
+        token = page.request.get(f"{visitor.base}api/me").json()["csrf"]
+        path = f"{visitor.base}api/annotations/{mark['id']}"
+        assert page.request.put(path, data=labels, headers={"X-CSRF": token}).ok
+        sends(visitor)
+        page.get_by_text(re.compile("Not sent: what is sent must be what you see")).wait_for()
+        page.locator("input[name=birads][value='2']:checked").wait_for()
+        assert reports(visitor) == []
+        sends(visitor)
+        page.get_by_text("Structured report").wait_for()
+        visitor.press("ArrowDown")
+        visitor.saved()
+        assert page.get_by_role("button", name="Send to PACS").is_disabled()
+        assert card(visitor).get_by_text("another place or size").is_visible()
