@@ -17,12 +17,12 @@
  *   distribution: string, note: string}} Labels
  * @typedef {Labels & {id: string, image_id: string, reader: string, mine: boolean, revision: number, updated: string, reading_id?: string|null}} Annotation
  * @typedef {{value: number|null, low: number|null, high: number|null}} Estimate
- * @typedef {{id: string, networks: Record<string, number>, ensemble: number, calibrated: number|null, called: boolean, cutoff: number|null, chosen_on: string,
+ * @typedef {{id: string, revision: number, networks: Record<string, number>, ensemble: number, calibrated: number|null, called: boolean, cutoff: number|null, chosen_on: string,
  *   meaning: {prevalence: number, images: number, patients: number, confidence: number, sensitivity: Estimate, specificity: Estimate, ppv: Estimate, npv: Estimate},
  *   roi: {row: number, col: number, side: number, padded: boolean}, warnings: Note[],
  *   heatmaps?: Record<string, {grid: [number, number]|null, empty: boolean}>, runtime: string, milliseconds: number}} Reading
  * @typedef {{file: string, code: string, message: string, at: string}} RefusedFile
- * @typedef {{id: string, kind: string, state: string, tries: number, next_try: string|null, last_error: string, reading_id?: string}} OutboxEntry
+ * @typedef {{id: string, kind: string, state: string, tries: number, next_try: string|null, last_error: string, reading_id?: string, created: string}} OutboxEntry
  */
 
 export class ApiError extends Error {
@@ -155,8 +155,8 @@ export const api = {
     const size = all.length / names.length;
     return new Map(names.map((name, index) => [name, all.subarray(index * size, (index + 1) * size)]));
   },
-  /** @param {string} id @returns {Promise<OutboxEntry[]>} */
-  send: (id) => json("POST", `readings/${safe(id)}/send`),
+  /** @param {string} id @param {number} revision of the square, as it is shown @returns {Promise<OutboxEntry[]>} */
+  send: (id, revision) => json("POST", `readings/${safe(id)}/send`, { revision }),
   /** @returns {Promise<OutboxEntry[]>} */
   outbox: () => json("GET", "outbox"),
   /** @returns {Promise<RefusedFile[]>} of the watched folder, the newest first */
