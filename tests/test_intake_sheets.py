@@ -1,12 +1,14 @@
 """Tables as spreadsheet programs write them: columns without a name, merged cells, formulas."""
 
+import re
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from microcalc.cohort.cells import read_csv_texts
 from microcalc.errors import TableError
-from microcalc.intake.sheets import read_sheet
+from microcalc.intake.sheets import read_sheet, workbook_rows
 
 
 def written(path: Path, *lines: str) -> Path:
@@ -19,6 +21,17 @@ def workbook(path: Path, *rows: list[object]) -> Path:
     book = openpyxl.Workbook()
     for row in rows:
         book.active.append(row)
+    book.save(path)
+    return path
+
+
+def merged(path: Path, rows: list[list[object]], *areas: str) -> Path:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    for area in areas:
+        book.active.merge_cells(area)
     book.save(path)
     return path
 
@@ -43,3 +56,55 @@ def test_a_name_that_stands_twice_is_refused(tmp_path: Path):
         read_sheet(path)
     with pytest.raises(TableError, match="stand there twice"):
         read_csv_texts(path)
+
+
+ROWS: list[list[object]] = [["id", "mass", "dx"], ["1", "no", "ADH"], ["2", "yes", "IDC"], ["3", None, None]]
+
+
+def test_a_merged_cell_has_its_value_in_each_of_its_rows(tmp_path: Path):
+    path = merged(tmp_path / "t.xlsx", ROWS, "B3:B4", "C3:C4")
+    assert read_sheet(path).to_numpy().tolist() == [["1", "no", "ADH"], ["2", "yes", "IDC"], ["3", "yes", "IDC"]]
+    assert workbook_rows(path)[3] == ("3",)
+
+
+def test_merged_cells_across_columns_or_with_the_header_are_refused_by_name(tmp_path: Path):
+    path = merged(tmp_path / "t.xlsx", ROWS, "B2:C2", "A1:B1")
+    with pytest.raises(TableError, match="must lie in one column, below the column names; others: B2:C2, A1:B1"):
+        read_sheet(path)
+
+
+def test_a_merged_line_of_text_below_the_table_hides_nothing(tmp_path: Path):
+    path = merged(tmp_path / "t.xlsx", [*ROWS, ["a note"], [None, None, "x"]], "A5:C5", "A6:B6")
+    assert read_sheet(path).to_numpy().tolist()[3:] == [["a note", "", ""], ["", "", "x"]]
+
+
+def test_a_formula_that_was_never_calculated_is_refused_by_name(tmp_path: Path):
+    path = workbook(tmp_path / "t.xlsx", ["id", "mass"], ["1", '=IF(1=1,"yes","no")'], ["2", "no"])
+    with pytest.raises(
+        TableError, match=r"a formula must have its value in the file; without one: B2\. Open the workbook"
+    ):
+        read_sheet(path)
+    assert workbook_rows(path)[1] == ("1", None)
+
+
+@pytest.mark.parametrize("kind", ["str", "n"])
+def test_a_formula_whose_value_is_empty_text_is_an_empty_cell(tmp_path: Path, kind: str):
+    path = workbook(tmp_path / "raw.xlsx", ["id", "mass"], ["1", '=IF(1=1,"","no")'])
+    calculated = tmp_path / "t.xlsx"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(calculated, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'<c r="B2">', f'<c r="B2" t="{kind}">'.encode()))
+    if kind == "str":
+        assert read_sheet(calculated).to_numpy().tolist() == [["1", ""]]
+    else:
+        with pytest.raises(TableError, match="without one: B2"):
+            read_sheet(calculated)
+
+
+def test_values_of_calculated_formulas_are_read(tmp_path: Path):
+    path = workbook(tmp_path / "raw.xlsx", ["id", "mass"], ["1", "=1+1"])
+    calculated = tmp_path / "t.xlsx"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(calculated, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, re.sub(rb"(</f>)<v ?/>|(</f>)<v></v>", rb"</f><v>2</v>", old.read(name)))
+    assert read_sheet(calculated).to_numpy().tolist() == [["1", "2"]]

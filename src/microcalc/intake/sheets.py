@@ -8,8 +8,9 @@ import pandas as pd
 
 from microcalc.cohort.cells import cell_text, without_unnamed
 from microcalc.errors import TableError
+from microcalc.intake.sheet_cells import as_seen, find_hidden
 
-__all__ = ["read_sheet", "workbook_rows"]
+__all__ = ["read_sheet", "seen_rows", "workbook_rows"]
 
 _WORKBOOKS = (".xlsx", ".xlsm")
 _DELIMITERS = ",;\t"
@@ -24,7 +25,7 @@ def read_sheet(path: Path, *, sheet: str | None = None) -> pd.DataFrame:
         sheet: of a workbook; default the first.
 
     Raises:
-        TableError: the file cannot be read, is empty, or names a column twice.
+        TableError: the file cannot be read, is empty, names a column twice, or hides values (`seen_rows`).
     """
     if path.suffix.casefold() == ".xls":
         raise TableError(f"{path}: a workbook must be XLSX; this is the older XLS. Save it as XLSX or as CSV UTF-8")
@@ -59,7 +60,7 @@ def _csv(path: Path) -> pd.DataFrame:
 
 
 def _workbook(path: Path, sheet: str | None) -> pd.DataFrame:
-    header, *rows = [[cell_text(cell) for cell in row] for row in workbook_rows(path, sheet=sheet)]
+    header, *rows = [[cell_text(cell) for cell in row] for row in seen_rows(path, sheet=sheet)]
     while header and not header[-1]:
         header.pop()
     cells = [[*row, *[""] * len(header)][: len(header)] for row in rows]
@@ -76,6 +77,24 @@ def workbook_rows(path: Path, *, sheet: str | None = None) -> list[tuple[object,
     Raises:
         TableError: the file cannot be read, there is no such sheet, or its first line is empty.
     """
+    return _rows_and_part(path, sheet)[0]
+
+
+def seen_rows(path: Path, *, sheet: str | None = None) -> list[tuple[object, ...]]:
+    """Read the cells of a workbook as a person sees them: a merged cell has its value in each of its rows.
+
+    Args:
+        path: XLSX.
+        sheet: default the first.
+
+    Raises:
+        TableError: as `workbook_rows`; a formula has no value, or cells are merged across columns.
+    """
+    rows, part = _rows_and_part(path, sheet)
+    return as_seen(rows, find_hidden(path, part), source=str(path))
+
+
+def _rows_and_part(path: Path, sheet: str | None) -> tuple[list[tuple[object, ...]], str]:
     import openpyxl  # noqa: PLC0415  (a tenth of a second that only workbooks need)
     from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
 
@@ -90,10 +109,11 @@ def workbook_rows(path: Path, *, sheet: str | None = None) -> list[tuple[object,
                 page = book[sheet or names[0]]
                 page.reset_dimensions()  # some programs write a wrong size, and cells would be lost
                 rows = list(page.iter_rows(values_only=True))
+                part = str(page._worksheet_path)  # openpyxl reads merged cells only where it holds the whole sheet
             finally:
                 book.close()
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, InvalidFileException) as error:
         raise TableError(f"{path}: a workbook must be a readable XLSX file; {error}") from error
     if not rows or not any(cell_text(cell) for cell in rows[0]):
         raise TableError(f"{path}: a table must begin with a line of column names; its first line is empty")
-    return rows
+    return rows, part

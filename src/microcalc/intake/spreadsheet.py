@@ -20,7 +20,7 @@ from microcalc.cohort.table import Cohort, Verdict
 from microcalc.errors import TableError
 from microcalc.intake.folders import id_from_path
 from microcalc.intake.gathering import Candidate, Gathering, IntakeSettings, Progress, gather
-from microcalc.intake.sheets import workbook_rows
+from microcalc.intake.sheets import seen_rows
 
 __all__ = ["PATH_COLUMNS", "TableSource", "from_table"]
 
@@ -92,7 +92,7 @@ def from_table(
 def _read(source: TableSource) -> TextTable:
     suffix = source.path.suffix.casefold()
     if suffix in _WORKBOOKS:
-        return _from_rows(workbook_rows(source.path, sheet=source.sheet))
+        return _from_rows(seen_rows(source.path, sheet=source.sheet))
     if suffix == ".xls":
         raise TableError(
             f"{source.path}: a workbook must be XLSX; this is the older XLS. Save it as XLSX or as CSV UTF-8"
