@@ -20,6 +20,7 @@ __all__ = [
     "QueryForm",
     "ReadForm",
     "SearchForm",
+    "SendForm",
 ]
 
 LARGEST_PLACE = 100_000.0
@@ -113,6 +114,12 @@ class ReadForm(Form):
     """How a reading is explained: at which share of malignant lesions."""
 
     prevalence: float | None = Field(default=None, gt=0, lt=1)
+
+
+class SendForm(Form):
+    """Which revision of the square the sender looks at."""
+
+    revision: int | None = Field(default=None, ge=1)
 
 
 class QueryForm(Form):
