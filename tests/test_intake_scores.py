@@ -135,6 +135,20 @@ def test_bad_cells_are_named_with_their_line(written, change, text):
     assert text in str(caught.value)
 
 
+@pytest.mark.parametrize("long", [False, True])
+def test_lines_are_those_of_the_file_also_below_scores_that_are_missing(written, long):
+    table = WIDE.assign(net=["", 0.2, 0.3, 0.4], split=["test", "test", "test", "tset"])
+    if long:
+        table = table.rename(columns={"net": "score"}).assign(model="net").drop(columns="reader")
+    with pytest.raises(TableError, match=r"line 5: split must be train, validation or test; found tset$"):
+        read_score_file(written(table), complete_cases=True)
+
+
+def test_a_model_named_twice_is_refused(written):
+    with pytest.raises(TableError, match="a model may be named once; net stands twice in --models"):
+        read_score_file(written(WIDE), ScoreColumns(models=("net", "net")))
+
+
 def test_a_column_that_is_no_model_is_told_how_to_leave_it_out(written):
     with pytest.raises(TableError, match="If hospital is no model, name the models with --models"):
         read_score_file(written(WIDE.assign(hospital=list("abcd"))))

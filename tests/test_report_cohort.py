@@ -236,6 +236,10 @@ def test_limits_follow_what_is_in_the_report() -> None:
     assert "Heatmaps show" in words
     assert "look better than they would be" in words
     assert "14 malignant and 26 benign images of 20 patients" in words
+    result = content().runs[0].table1
+    assert result is not None
+    widest = max(max(area.high - area.low) for area in (result.auc, result.auc_clustered))
+    assert f"by patients or images, is up to {widest:.2f} wide" in words
     assert words.endswith("A limit of this very study.")
 
 

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from microcalc.errors import StatisticsError
 from microcalc.predictions import ScoreTable
 from microcalc.protocol import EvaluationSettings
 from microcalc.report.evaluated.figures import decision_figure, precision_recall_figure, reliability_figure
@@ -16,7 +17,7 @@ from microcalc.report.evaluated.write import run_content, write_evaluation_table
 from microcalc.report.overview import cross_table
 from microcalc.report.printed import PrintedTable
 from microcalc.report.style import COLUMN_MM, PNG_DPI
-from microcalc.report.tables import intervals_printed
+from microcalc.report.tables import intervals_printed, table1_printed
 from microcalc.report.words import Names, interval_text
 from microcalc.stats import confusion
 from microcalc.stats.evaluation import Evaluation, EvaluationPlan, evaluate_scores
@@ -325,3 +326,41 @@ def test_the_bands_of_net_benefit_lie_inside_their_panels(both_sets):
     figure = decision_figure(both_sets, Names())
     highest = max(np.nanmax(curve.high) for curve in both_sets.decision.values())
     assert figure.axes[0].get_ylim()[1] > highest
+
+
+# ---- reasons ---------------------------------------------------------------------------------------------------------
+
+
+def test_models_that_agree_on_one_class_alone_are_not_said_to_decide_alike() -> None:
+    """Same calls on benign images, other ones on malignant: a footnote says of which, with the models' titles."""
+    made = probabilities(11)
+    score = made.scores[:, 0].copy()
+    both = dataclasses.replace(made, models=("xception", "inception_v3"), scores=np.column_stack([score, score]))
+    both.scores[np.flatnonzero(made.y_true == 1)[:4], 1] = 0.01
+    e = evaluated(both)
+    table = table1_printed(e.table)
+    assert "Xception and Inception-v3 decide identically on the benign images" in notes(table)
+    assert "xception" not in notes(table)
+    assert "have the same counts of benign images in every patient" in notes(table)
+
+
+def test_a_recalibration_that_could_not_be_learnt_stays_in_the_table_with_its_reason() -> None:
+    test, validation = probabilities(0, models=2), probabilities(1, models=2)
+    validation.scores[:, 1] = 0.25 + 0.5 * validation.y_true  # perfect: its likelihood has no maximum
+    e = evaluated(test, validation)
+    table = printed_tables(e, Names())["calibration"][0]
+    assert cells(table, "Recalibration") == ["none", "temperature", "platt", "isotonic"] * 2
+    row = table.rows[6]
+    assert all(cell.startswith("n/a") for cell in row[2:])
+    reason = next(r.result.reason for r in e.calibration if r.model == e.test.models[1] and r.method == "platt")
+    assert reason in notes(table)
+    frame = evaluation_frames([e])["calibration"]
+    assert frame.loc[6, "reason"] == reason
+    assert np.isnan(frame.loc[6, "learnt_slope"])
+
+
+@pytest.mark.parametrize(("name", "readers"), [("overall", ()), ("mean of readers", ("m1",))])
+def test_a_model_may_not_have_the_name_of_a_test(name: str, readers: tuple[str, ...]) -> None:
+    made = dataclasses.replace(probabilities(0, models=2), models=(name, "m1"))
+    with pytest.raises(StatisticsError, match=f"no model may be called '{name}'"):
+        evaluated(made, readers=readers)

@@ -277,6 +277,8 @@ def test_a_history_of_one_epoch_and_one_with_gaps_are_drawn() -> None:
 def test_a_changing_learning_rate_is_told_with_its_peak() -> None:
     assert rate_words(history()) == "0.0001"
     assert rate_words(dataclasses.replace(history(), learning_rate=np.array([4e-5, 5e-4]))) == "up to 0.0005"
+    peak = dataclasses.replace(history(), learning_rate=np.array([4e-5, 4.8e-4]), peak_rate=5e-4)
+    assert rate_words(peak) == "up to 0.0005"  # the peak lay within an epoch
     assert rate_words(dataclasses.replace(history(), learning_rate=np.array([]))) == ""
 
 

@@ -138,4 +138,4 @@ def test_images_of_one_patient_have_no_variance_between_patients():
 def test_equal_counts_in_every_patient_are_not_called_identical_decisions():
     pair = gee([1, 1, 1, 1], [[1, 0], [0, 1], [1, 0], [0, 1]], measure="sensitivity", clusters=list("aabb")).pairs[0]
     assert (pair.difference, pair.p_score) == (0, 1)
-    assert pair.reason == "both have the same counts in every patient"
+    assert pair.reason == "both have the same counts of malignant images in every patient"

@@ -8,6 +8,7 @@ from statsmodels.stats.multitest import multipletests
 from microcalc.errors import StatisticsError
 from microcalc.predictions import ScoreTable
 from microcalc.stats import auc_overall, auc_pairs, clustered_delong, delong, gee
+from microcalc.stats.distributions import logit
 from microcalc.stats.levels import Aggregation, Level, aggregate, units_with_both_labels, why_no_level
 from microcalc.stats.multiplicity import holm
 from microcalc.stats.noninferiority import MEAN_OF_READERS, non_inferiority
@@ -111,7 +112,29 @@ def test_groups_that_share_patients_are_compared_by_patient():
     cc, mlo = table.scores[view == "CC", 0], table.scores[view == "MLO", 0]
     y = table.y_true[view == "CC"]
     paired = clustered_delong(y, np.column_stack([cc, mlo]), np.arange(y.size))
-    assert result.chi2 == pytest.approx(auc_pairs(paired)[0].z ** 2, rel=0.03)  # factors of n / (n - 1) differ
+    slope = paired.auc * (1 - paired.auc)
+    variance = np.array([1, -1]) @ (paired.covariance / np.outer(slope, slope)) @ np.array([1, -1])
+    difference = logit(paired.auc[0]) - logit(paired.auc[1])
+    assert result.chi2 == pytest.approx(difference**2 / variance, rel=1e-9)
+    assert result.chi2 == pytest.approx(auc_pairs(paired)[0].z ** 2, rel=0.1)  # on the areas themselves
+
+
+def test_groups_without_a_patient_in_common_fit_the_printed_errors():
+    table, view = grouped(7, difference=0.8)
+    alone = ScoreTable(("m",), table.images.assign(patient_id=table.images["image_id"]), table.y_true, table.scores)
+    result = subgroups(alone, view, variable="view")
+    area = np.array([row.auc for row in result.rows])
+    error = np.array([row.standard_error for row in result.rows]) / (area * (1 - area))
+    assert result.interactions[0].chi2 == pytest.approx((logit(area[0]) - logit(area[1])) ** 2 / (error**2).sum())
+
+
+def test_a_class_of_one_patient_alone_has_no_test():
+    table, view = grouped(5)
+    patients = np.where(table.y_true == 1, "one", table.images["image_id"])
+    alone = ScoreTable(("m",), table.images.assign(patient_id=patients), table.y_true, table.scores)
+    result = subgroups(alone, view, variable="view").interactions[0]
+    assert np.isnan(result.p)
+    assert result.reason == "a group has the malignant or the benign images of one patient alone"
 
 
 def test_a_real_difference_is_found_and_none_is_not():

@@ -127,14 +127,17 @@ def test_bootstrap_of_patients_covers_what_depends_on_the_case_mix():
     assert covered.max() <= 0.975
 
 
-def test_the_interaction_test_of_subgroups_has_its_size():
+@pytest.mark.parametrize(("groups", "patients"), [(2, 140), (6, 140), (5, 105)])
+def test_the_interaction_test_of_subgroups_has_its_size(groups, patients):
     def p_value(y, scores, patient):
-        group = np.where(np.random.default_rng(int(abs(scores[0, 0]) * 1e9)).random(y.size) < 0.5, "CC", "MLO")
+        group = np.random.default_rng(int(abs(scores[0, 0]) * 1e9)).integers(groups, size=y.size).astype(str)
         images = {"image_id": [str(i) for i in range(y.size)], "patient_id": [str(p) for p in patient]}
         table = ScoreTable(("m",), pd.DataFrame(images), y, scores[:, :1])
         return subgroups(table, group.astype(object), variable="view").interactions[0].p
 
-    assert near(np.mean(np.array(simulated(p_value, seed=5, count=700)) < 0.05), 0.05, slack=5)
+    p_values = np.array(simulated(p_value, seed=5, count=700, patients=patients))
+    assert near(np.mean(p_values < 0.05), 0.05, slack=5)
+    assert np.mean(p_values < 0.01) < 0.025
 
 
 def test_limits_of_slope_and_intercept_cover():

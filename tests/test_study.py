@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,14 +14,17 @@ import pandas as pd
 import pytest
 from scipy import ndimage
 
+from microcalc.cli.study import _changed, _Changes
 from microcalc.cohort import CohortWriter, encode_png
 from microcalc.errors import CohortError, SplitError, StudyError, WeightsError
 from microcalc.learn.machine import Machine
 from microcalc.learn.predict import SCORES
+from microcalc.learn.train import HISTORY
 from microcalc.predictions import read_predictions
 from microcalc.protocol import ENSEMBLE, Protocol, checked_protocol
 from microcalc.report.panels import caption_words, panel_png
 from microcalc.study import Plan, StudyOptions, estimate, make_plan, open_study, run_name, run_study
+from microcalc.study.content import training_history
 from microcalc.study.heatmaps import heatmap_panel, localisation
 
 PROTOCOL = {
@@ -304,6 +308,26 @@ def test_a_cohort_with_severe_faults_is_refused_with_their_codes(tmp_path: Path)
     image.write_bytes(image.read_bytes()[:-20])
     with pytest.raises(CohortError, match=r"free of severe faults; .* found"):
         plan(folder, tmp_path / "s", protocol())
+
+
+def test_a_history_that_was_cut_is_named(cohort: Path, study: Path, tmp_path: Path):
+    out = Path(shutil.copytree(study, tmp_path / "s"))
+    (job, *_) = plan(cohort, out, protocol()).jobs
+    whole = (job.folder / HISTORY).read_text()
+    assert training_history(job).peak_rate == 1e-3
+    for cut in ("", whole[:20], whole[: len(whole) * 2 // 3]):
+        (job.folder / HISTORY).write_text(cut)
+        with pytest.raises(StudyError, match=r"history\.csv: must be the whole history of a finished training"):
+            training_history(job)
+
+
+def test_an_input_size_of_the_command_line_is_that_of_every_network():
+    asked = protocol(per_network={"densenet201": {"input_size": 96, "learning_rate_factor": 2}})
+    changed = _changed(asked, _Changes("", "", "", 80, None))
+    assert {name: changed.values_for(name).input_size for name in changed.networks} == {
+        "resnet101": 80, "densenet201": 80,
+    }  # fmt: skip
+    assert changed.values_for("densenet201").learning_rate_factor == 2
 
 
 def test_the_plan_names_every_job_once(cohort: Path, tmp_path: Path):

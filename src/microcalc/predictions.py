@@ -77,10 +77,13 @@ def validate_predictions(table: pd.DataFrame, *, source: str) -> pd.DataFrame:
 
 
 def _refuse(bad: "pd.Series[bool]", values: pd.Series, source: str, rule: str) -> None:
+    """Refuse the first bad row by its line: the index counts the rows of the file from 0, also of a part of them."""
     if bad.any():
-        position = int(np.flatnonzero(bad.to_numpy())[0])
-        more = f" (and {int(bad.sum()) - 1} more rows)" if bad.sum() > 1 else ""
-        raise TableError(f"{source}, line {position + 2}: {rule}; found {values.iloc[position]}{more}")
+        rows = list(dict.fromkeys(bad.index[bad]))
+        found = values.iloc[int(np.flatnonzero(bad.to_numpy())[0])]
+        more = f" (and {len(rows) - 1} more rows)" if len(rows) > 1 else ""
+        line = rows[0] + 2 if isinstance(rows[0], int) else rows[0]
+        raise TableError(f"{source}, line {line}: {rule}; found {found}{more}")
 
 
 def read_predictions(path: Path) -> pd.DataFrame:

@@ -113,6 +113,8 @@ def _changed(protocol: Protocol, changes: _Changes) -> Protocol:
         values["weights"] = changes.weights
     if changes.input_size:
         values["image"]["input_size"] = changes.input_size
+        for own in values["per_network"].values():
+            own["input_size"] = None
     if changes.seed is not None:
         for part in ("split", "training", "evaluation"):
             values[part]["seed"] = changes.seed

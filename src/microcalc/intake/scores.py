@@ -5,6 +5,7 @@ column per model. What comes out is the same: a checked long table, what else is
 ordinal scales. What scores mean in words is in `microcalc.intake.scales`; no statistics here.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -214,7 +215,7 @@ def _wide(table: pd.DataFrame, named: ScoreColumns, path: Path) -> ScoreFile:
         if read.words:
             scales[model] = read.words
         parts.append(table[["image_id", "patient_id", "split"]].assign(model=model, score=read.values, label=labels))
-    long = pd.concat(parts, ignore_index=True).assign(run=named.run or path.stem)
+    long = pd.concat(parts).assign(run=named.run or path.stem)
     lesion = table["lesion_id"] if "lesion_id" in table else pd.Series("", index=table.index)
     long["lesion_id"] = np.tile(lesion.to_numpy(dtype=object), len(models))
     _refuse_infinite(long, source)
@@ -244,6 +245,9 @@ def _with_patients(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def _model_columns(table: pd.DataFrame, named: ScoreColumns, source: str) -> list[str]:
     taken = {"label", "patient_id", "image_id", "split", "run", *FACTS, *named.others}
     models = list(named.models) or [str(c) for c in table.columns if c not in taken and c != ""]
+    twice = [name for name, count in Counter(models).items() if count > 1]
+    if twice:
+        raise TableError(f"{source}: a model may be named once; {', '.join(twice)} stands twice in --models")
     missing = [name for name in models if name not in table]
     if missing or not models:
         raise TableError(

@@ -109,9 +109,10 @@ class TrainingHistory:
         train_loss: (e,) mean cross-entropy.
         validation_loss: (e,) likewise.
         validation_auc: (e,), NaN where undefined.
-        learning_rate: (e,) or empty.
+        learning_rate: (e,) of each epoch's last step, or empty.
         chosen_epoch: the epoch whose weights were kept; 0 if unknown.
         stopped: why training ended, in words.
+        peak_rate: highest learning rate of all steps; 0 if unknown.
     """
 
     network: str
@@ -122,6 +123,7 @@ class TrainingHistory:
     learning_rate: FloatArray
     chosen_epoch: int = 0
     stopped: str = ""
+    peak_rate: float = 0.0
 
 
 @dataclass(frozen=True)

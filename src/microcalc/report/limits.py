@@ -6,6 +6,8 @@ limit is about stands elsewhere in the report.
 
 import math
 
+import numpy as np
+
 from microcalc.report.content import ReportContent, RunContent
 
 __all__ = ["limits_of"]
@@ -59,15 +61,17 @@ def _few(run: RunContent) -> str:
         return ""
     test = run.table1.test
     smallest = min(test.malignant, test.benign)
-    defined = [m for m in run.models if math.isfinite(m.low) and math.isfinite(m.high)]
-    width = max((m.high - m.low for m in defined), default=float("nan"))
+    plain, clustered = run.table1.auc, run.table1.auc_clustered
+    widths = np.concatenate([plain.high - plain.low, clustered.high - clustered.low])
+    width = max(widths[np.isfinite(widths)], default=float("nan"))
     words = (
         f"The test set has {test.malignant:,} malignant and {test.benign:,} benign images of {test.patients:,} "
         f"patient{'s' * (test.patients != 1)}"
     )
     if math.isfinite(width):
         words += (
-            f"; the interval of an AUC is up to {width:.2f} wide, so differences between models need the paired tests"
+            f"; the interval of an AUC, by patients or images, is up to {width:.2f} wide, so differences between "
+            "models need the paired tests"
         )
     return words + (". That is few." if smallest < SMALL_CLASS else ".")
 

@@ -3,7 +3,7 @@
 What stands in the cells is decided in `report.tables`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -95,16 +95,21 @@ class PrintedTable:
 
 
 class Footnotes:
-    """Reasons of undefined cells, each numbered once."""
+    """Reasons of undefined cells, each numbered once.
 
-    def __init__(self) -> None:
+    Args:
+        spoken: puts the names of models in a reason as the table has them.
+    """
+
+    def __init__(self, spoken: Callable[[str], str] = str) -> None:
+        self._spoken = spoken
         self._reasons: dict[str, int] = {}
 
     def of(self, cell: str, reason: str) -> str:
         """The cell, with the number of its reason if something in it is undefined."""
         if not reason or NOT_AVAILABLE not in cell:
             return cell
-        number = self._reasons.setdefault(reason, len(self._reasons) + 1)
+        number = self._reasons.setdefault(self._spoken(reason), len(self._reasons) + 1)
         return f"{cell} [{number}]"
 
     def sentences(self) -> tuple[str, ...]:

@@ -63,8 +63,8 @@ def table1_printed(
         scales: words of ordinal scores, by model.
         observed: scores of the test set, by model: cut-offs then have only the digits that part them.
     """
-    notes = Footnotes()
     names = Names(titles or {}, scales or {}, observed or {})
+    notes = Footnotes(names.spoken)
     rows = []
     for point in table.points_of(chosen_on):
         j = table.models.index(point.model)
@@ -123,7 +123,7 @@ def intervals_printed(
         chosen_on: which cut-offs.
         titles: names of models, where they are not the paper's.
     """
-    notes = Footnotes()
+    notes = Footnotes(Names(titles or {}).spoken)
     rows = []
     for point in table.points_of(chosen_on):
         j = table.models.index(point.model)

@@ -20,11 +20,14 @@ _LEFT, _RIGHT_LEFT, _WIDTH, _HEIGHT, _PITCH, _FOOT, _HEAD = 9.0, 50.5, 30.5, 19.
 
 
 def rate_words(history: TrainingHistory) -> str:
-    """For instance ``0.0001`` for a constant rate, ``up to 0.0005`` for a changing one, empty if unknown."""
+    """For instance ``0.0001`` for a constant rate, ``up to 0.0005`` for a changing one, empty if unknown.
+
+    A history has the rate of each epoch's last step; the highest of all steps is the history's ``peak_rate``.
+    """
     rates = history.learning_rate[np.isfinite(history.learning_rate)]
     if not rates.size:
         return ""
-    low, high = float(rates.min()), float(rates.max())
+    low, high = float(rates.min()), max(float(rates.max()), history.peak_rate)
     return f"{high:.2g}" if np.isclose(low, high) else f"up to {high:.2g}"
 
 

@@ -4,6 +4,7 @@ Texts of a few words, no tables.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
@@ -88,6 +89,12 @@ class Names:
     def title(self, model: str) -> str:
         """Name of a model as people write it."""
         return model_title(model, self.titles)
+
+    def spoken(self, sentence: str) -> str:
+        """A sentence with the paper's names for the models that it names, or those of ``titles``."""
+        known = {**MODEL_TITLES, **self.titles}
+        words = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
+        return re.sub(rf"(?<![\w-])(?<!the )({words})(?![\w-])", lambda found: known[found[0]], sentence)
 
     def cutoff(self, model: str, cutoff: float) -> str:
         """The rule of a model, such as ``> 0.056`` or ``> 4A``."""

@@ -35,6 +35,7 @@ __all__ = [
     "Coefficient",
     "ReliabilityBin",
     "calibration",
+    "undefined_calibration",
     "why_no_probability",
 ]
 
@@ -171,7 +172,7 @@ def calibration(
     cluster = "image" if clusters is None else "patient"
     reason = why_no_probability(score)
     if reason:
-        return _undefined(how.binning, cluster, reason)
+        return undefined_calibration(how.binning, cluster, reason)
     where = _bin_numbers(score, how)
     made = tuple(_bin(malignant[where == b], score[where == b], confidence) for b in np.unique(where))
     total = malignant.size
@@ -202,8 +203,8 @@ def _coefficients(
 
 def _no_logit(certain: int) -> Coefficient:
     nan = float("nan")
-    are = "probability is" if certain == 1 else "probabilities are"
-    return Coefficient(nan, nan, nan, f"{certain} {are} 0 or 1 and have no logit")
+    which = "1 probability is 0 or 1 and has" if certain == 1 else f"{certain} probabilities are 0 or 1 and have"
+    return Coefficient(nan, nan, nan, f"{which} no logit")
 
 
 def _bin_numbers(score: FloatArray, how: Bins) -> IntArray:
@@ -247,7 +248,8 @@ def _coefficient(fit: LogisticFit, position: int, confidence: float) -> Coeffici
     return Coefficient(value, float(value - half), float(value + half), fit.reason)
 
 
-def _undefined(binning: Binning, cluster: str, reason: str) -> Calibration:
+def undefined_calibration(binning: Binning, cluster: str, reason: str) -> Calibration:
+    """Answer where there is nothing to judge: NaN throughout, and the reason."""
     nan = float("nan")
     none = Coefficient(nan, nan, nan, reason)
     nothing = Brier(nan, nan, nan, nan, nan, nan, nan)

@@ -12,16 +12,17 @@ from microcalc.predictions import ScoreTable
 from microcalc.protocol import ENSEMBLE, EvaluationSettings
 from microcalc.stats.auc import DeLong
 from microcalc.stats.bootstrap import RocBand, roc_band
-from microcalc.stats.calibration import Bins, Calibration, calibration, why_no_probability
+from microcalc.stats.calibration import Bins, Calibration, calibration, undefined_calibration, why_no_probability
 from microcalc.stats.comparison import AucDifference, auc_pairs
 from microcalc.stats.consequences import Consequences, consequences
 from microcalc.stats.cutoffs import CutoffRule, RuleKind
 from microcalc.stats.decision_curve import DecisionCurve, decision_curve
+from microcalc.stats.gee import OVERALL
 from microcalc.stats.inputs import FloatArray
 from microcalc.stats.judged import GIVEN, OperatingPoint, operating_points
 from microcalc.stats.levels import Aggregation, Level, aggregate, units_with_both_labels, why_no_level
 from microcalc.stats.multiplicity import holm
-from microcalc.stats.noninferiority import NonInferiority, non_inferiority
+from microcalc.stats.noninferiority import MEAN_OF_READERS, NonInferiority, non_inferiority
 from microcalc.stats.recalibration import Recalibration, RecalibrationMethod, fit_recalibration
 from microcalc.stats.replicates import Resampling, resampling
 from microcalc.stats.roc import Axis, PartialAuc, PrecisionRecall, RocCurve, partial_auc, precision_recall, roc_curve
@@ -128,7 +129,7 @@ class CalibrationRow:
     Attributes:
         model: name.
         method: ``none`` or the way of recalibration.
-        learnt: what was learnt; None for ``none``.
+        learnt: what was learnt, or the reason why nothing could be; None for ``none``.
         result: the calibration on the test set.
     """
 
@@ -276,6 +277,12 @@ def _curves(
 
 
 def _refuse_unknown(test: ScoreTable, plan: EvaluationPlan) -> None:
+    meant = [name for name in (OVERALL, *((MEAN_OF_READERS,) if plan.readers else ())) if name in test.models]
+    if meant:
+        raise StatisticsError(
+            f"no model may be called {' or '.join(map(repr, meant))}: in the tables that is the name of a test or of a "
+            "mean. Call it otherwise in the scores"
+        )
     groups = [name for name in plan.subgroups if name not in test.images]
     if groups:
         raise StatisticsError(f"subgroups need these columns beside the scores: {groups}; {list(test.images)} came")
@@ -349,25 +356,32 @@ def _calibration(
     test: ScoreTable, validation: ScoreTable | None, patients: Resampling, plan: EvaluationPlan
 ) -> tuple[CalibrationRow, ...]:
     rows = []
-    for j, name in enumerate(test.models):
-        score = test.scores[:, j]
-        ways: list[tuple[str, Recalibration | None, FloatArray]] = [(BEFORE, None, score)]
+    for name, score in zip(test.models, test.scores.T, strict=True):
+        ways: list[Recalibration | None] = [None]
         if validation is not None and not why_no_probability(score):
-            for method in RecalibrationMethod:
-                learnt = fit_recalibration(validation.y_true, validation.scores[:, j], method)
-                if not learnt.reason:
-                    ways.append((method, learnt, learnt.apply(score)))
-        for method_name, learnt_or_none, probability in ways:
-            judged = calibration(
-                test.y_true,
-                probability,
-                clusters=test.patients,
-                bins=plan.bins,
-                plan=patients,
-                confidence=plan.settings.confidence,
-            )
-            rows.append(CalibrationRow(name, method_name, learnt_or_none, judged))
+            chooser = validation.scores[:, validation.models.index(name)]
+            ways += [fit_recalibration(validation.y_true, chooser, method) for method in RecalibrationMethod]
+        rows += [_calibration_row(test, name, learnt, patients, plan) for learnt in ways]
     return tuple(rows)
+
+
+def _calibration_row(
+    test: ScoreTable, name: str, learnt: Recalibration | None, patients: Resampling, plan: EvaluationPlan
+) -> CalibrationRow:
+    """Calibration of one model: as its scores came, or after what was learnt, if anything could be."""
+    if learnt is not None and learnt.reason:
+        nothing = undefined_calibration(plan.bins.binning, "patient", learnt.reason)
+        return CalibrationRow(name, learnt.method, learnt, nothing)
+    score = test.scores[:, test.models.index(name)]
+    result = calibration(
+        test.y_true,
+        score if learnt is None else learnt.apply(score),
+        clusters=test.patients,
+        bins=plan.bins,
+        plan=patients,
+        confidence=plan.settings.confidence,
+    )
+    return CalibrationRow(name, BEFORE if learnt is None else learnt.method, learnt, result)
 
 
 def _readers(result: DeLong, models: tuple[str, ...], plan: EvaluationPlan) -> tuple[NonInferiority, ...]:

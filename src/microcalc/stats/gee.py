@@ -126,7 +126,7 @@ def gee(
     models = checked_names(names, models=called.shape[1])
     codes = None if clusters is None else checked_clusters(clusters, images=malignant.size)
     weights, outcome = measure_rows(Measure(measure), malignant, called)
-    table = _Sums.of(weights, outcome, codes)
+    table = _Sums.of(weights, outcome, codes, _ENTERING.get(Measure(measure), ""))
     covariance = table.covariance()
     inside = (table.estimate > 0) & (table.estimate < 1) & (not table.few_clusters())
     error = np.sqrt(np.where(inside, np.diag(covariance), np.nan))
@@ -156,20 +156,30 @@ def undefined_gee(measure: Measure, models: tuple[str, ...], reason: str) -> Gee
     return Gee(measure, models, nothing, none, np.full((k, k), np.nan), nothing, nothing, nothing, 0, overall, pairs)
 
 
+_ENTERING = {Measure.SENSITIVITY: "malignant", Measure.SPECIFICITY: "benign"}
+"""Whose images a measure is about; PPV and NPV take those that a model calls so, of either class."""
+
+
 @dataclass(frozen=True)
 class _Sums:
-    """Sums over each cluster g and model j: (G, k) of w y and of w, and what follows from them."""
+    """Sums over each cluster g and model j: (G, k) of w y and of w, and what follows from them.
+
+    ``entering`` is the class of the images that the measure is about, empty for both.
+    """
 
     events: FloatArray
     weights: FloatArray
     n: IntArray
     estimate: FloatArray
     by_image: bool
+    entering: str
 
     @property
     def alike(self) -> str:
         """What is said of models with the same sums in every cluster."""
-        return "decide identically" if self.by_image else "have the same counts in every patient"
+        if self.by_image:
+            return "decide identically" + (f" on the {self.entering} images" if self.entering else "")
+        return f"have the same counts{f' of {self.entering} images' if self.entering else ''} in every patient"
 
     def few_clusters(self, *columns: int) -> str:
         """Why the clusters give no variance, of all models or some; empty where they do."""
@@ -177,14 +187,14 @@ class _Sums:
         return "" if entering > 1 else f"a variance between clusters needs at least 2 of them; {entering} came"
 
     @classmethod
-    def of(cls, weights: BoolArray, outcome: BoolArray, codes: IntArray | None) -> "_Sums":
+    def of(cls, weights: BoolArray, outcome: BoolArray, codes: IntArray | None, entering: str) -> "_Sums":
         hit, seen = (weights & outcome).astype(np.float64), weights.astype(np.float64)
         if codes is not None:
             groups = int(codes.max()) + 1
             hit, seen = _sum_by(codes, hit, groups), _sum_by(codes, seen, groups)
         n = seen.sum(axis=0)
         estimate = np.divide(hit.sum(axis=0), n, out=np.full(n.size, np.nan), where=n > 0)
-        return cls(hit, seen, n.astype(np.int64), estimate, codes is None)
+        return cls(hit, seen, n.astype(np.int64), estimate, codes is None, entering)
 
     def influence(self, mean: FloatArray | float, at: Sequence[int] | IntArray) -> FloatArray:
         """(G, len(at)) sum of w (y - mean) over each cluster, divided by n."""

@@ -3,7 +3,11 @@
 Images of one patient may fall into several groups (two views of one breast), so the areas of the groups are correlated;
 their covariance is made of each patient's influence on every group's area.
 
-Source: the influence form of Obuchowski, Biometrics 53:567 (1997); chi-square test of contrasts.
+The test is made on the logits of the areas, whose distribution is nearer the normal one in groups of some dozens of
+images; on the areas themselves it rejects two to three times too often where five or six such groups are compared.
+
+Source: the influence form of Obuchowski, Biometrics 53:567 (1997), with her factor I / (I - 1) within each class;
+chi-square test of contrasts; the logit of an area as in Pepe, The Statistical Evaluation of Medical Tests, 2003, 5.2.
 """
 
 import re
@@ -18,9 +22,9 @@ from microcalc.errors import StatisticsError
 from microcalc.predictions import ScoreTable
 from microcalc.stats.auc import clustered_delong, placements, why_no_variance
 from microcalc.stats.comparison import singular_columns
-from microcalc.stats.distributions import chi2_tail
+from microcalc.stats.distributions import chi2_tail, logit
 from microcalc.stats.gee import gee
-from microcalc.stats.inputs import BoolArray, FloatArray, checked_clusters
+from microcalc.stats.inputs import BoolArray, FloatArray, IntArray, checked_clusters
 from microcalc.stats.operating_point import Measure, confusion
 from microcalc.stats.proportions import Proportion, wilson
 
@@ -219,30 +223,40 @@ def _interaction(table: ScoreTable, model: int, groups: Sequence[tuple[str, Bool
     areas, influence = np.empty(len(groups)), np.zeros((count, len(groups)))
     for g, (_, inside) in enumerate(groups):
         malignant = table.y_true[inside] == 1
-        areas[g], per_image = _influence(malignant, table.scores[inside, model])
+        areas[g], per_image = _influence(malignant, table.scores[inside, model], codes[inside])
         influence[:, g] = np.bincount(codes[inside], weights=per_image, minlength=count)
     df = len(groups) - 1
     reason = why_no_variance(dict(zip(names, areas.tolist(), strict=True)))
+    if not np.isfinite(influence).all():
+        reason = reason or "a group has the malignant or the benign images of one patient alone"
     if reason:
         return InteractionTest(name, names, np.nan, df, np.nan, reason)
     contrast = np.hstack([-np.ones((df, 1)), np.eye(df)])
-    spread = contrast @ (influence.T @ influence * count / (count - 1)) @ contrast.T
+    influence /= areas * (1 - areas)
+    spread = contrast @ (influence.T @ influence) @ contrast.T
     singular = singular_columns(spread, names)
     if singular:
         return InteractionTest(name, names, np.nan, df, np.nan, f"no variance between {', '.join(singular)}")
-    delta = contrast @ areas
+    delta = contrast @ logit(areas)
     chi2 = float(delta @ np.linalg.solve(spread, delta))
     return InteractionTest(name, names, chi2, df, chi2_tail(chi2, df))
 
 
-def _influence(malignant: BoolArray, score: FloatArray) -> tuple[float, FloatArray]:
+def _influence(malignant: BoolArray, score: FloatArray, codes: IntArray) -> tuple[float, FloatArray]:
+    """Area of a group and each image's influence on it; NaN where one patient has all images of a class."""
     below, above = placements(malignant, score)
     m, n = below.size, above.size
     area = int(below.sum()) / (2 * m * n)
     out = np.empty(malignant.size)
-    out[malignant] = (below / (2 * n) - area) / m
-    out[~malignant] = (above / (2 * m) - area) / n
+    out[malignant] = (below / (2 * n) - area) / m * _between(codes[malignant])
+    out[~malignant] = (above / (2 * m) - area) / n * _between(codes[~malignant])
     return area, out
+
+
+def _between(codes: IntArray) -> float:
+    """Root of I / (I - 1) for the I patients of a class: their mean is that of the sample."""
+    patients = np.unique(codes).size
+    return float(np.sqrt(patients / (patients - 1))) if patients > 1 else float("nan")
 
 
 def _too_small(y: np.ndarray[tuple[int], np.dtype[np.int64]], smallest: int) -> bool:

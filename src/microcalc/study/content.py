@@ -1,11 +1,15 @@
 """From a finished study to the content of its report: facts are collected here and drawn by `report`."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
+from microcalc.errors import StudyError
+from microcalc.learn.batches import batches_per_epoch
 from microcalc.learn.job import Job
 from microcalc.learn.networks import network_features
-from microcalc.learn.train import HISTORY, RECORD
+from microcalc.learn.train import HISTORY, RECORD, learning_rate_at
 from microcalc.protocol import ENSEMBLE
 from microcalc.report.cohort_summary import cohort_summary, synthetic_notice
 from microcalc.report.content import (
@@ -45,16 +49,43 @@ def study_content(plan: Plan, folder: StudyFolder, runs: tuple[RunContent, ...])
 
 def training_history(job: Job) -> TrainingHistory:
     """How one network learned, from its history.csv and network.json."""
-    table = pd.read_csv(job.folder / HISTORY)
     record = read_json(job.folder / RECORD)
+    table = _history_table(job.folder / HISTORY, epochs=record["epochs"])
     columns = {c: table[c].to_numpy(dtype=np.float64) for c in table.columns if c not in ("epoch", "chosen")}
     return TrainingHistory(
         network=job.network,
         epoch=table["epoch"].to_numpy(dtype=np.int64),
         chosen_epoch=int(table.loc[table["chosen"] == 1, "epoch"].iloc[0]),
         stopped=str(record["stopped"]),
+        peak_rate=_peak_rate(job, len(table)),
         **columns,
     )
+
+
+def _peak_rate(job: Job, epochs: int) -> float:
+    """Highest learning rate of all steps of the epochs that were trained."""
+    settings = job.protocol.training
+    steps = batches_per_epoch(len(job.images.train) * job.protocol.augmentation.copies, job.batch_size)
+    total = job.max_epochs * steps
+    return max(learning_rate_at(step, total, settings, job.peak_learning_rate) for step in range(epochs * steps))
+
+
+def _history_table(path: Path, *, epochs: object) -> pd.DataFrame:
+    """The history of a finished training of so many epochs, whole.
+
+    Raises:
+        StudyError: it is missing or damaged.
+    """
+    try:
+        table = pd.read_csv(path)
+        if len(table) != epochs or table.isna().any(axis=None) or list(table["chosen"]).count(1) != 1:
+            raise ValueError(f"{epochs} epochs, one of them chosen, were trained")
+    except (OSError, ValueError, KeyError) as error:
+        raise StudyError(
+            f"{path}: must be the whole history of a finished training; it is damaged ({error}). Bring it back from a "
+            f"copy, or delete {RECORD} beside it to train the network anew"
+        ) from error
+    return table
 
 
 def network_rows(plan: Plan) -> tuple[NetworkRow, ...]:

@@ -36,7 +36,7 @@ __all__ = [
 
 def areas_printed(e: Evaluation, names: Names) -> PrintedTable:
     """Every interval of every area."""
-    notes, rows = Footnotes(), []
+    notes, rows = Footnotes(names.spoken), []
     plain, clustered = e.table.auc, e.table.auc_clustered
     for j, model in enumerate(e.table.models):
         bands = e.bands[model]
@@ -67,9 +67,9 @@ def areas_printed(e: Evaluation, names: Names) -> PrintedTable:
     )
 
 
-def overall_printed(e: Evaluation) -> PrintedTable:
+def overall_printed(e: Evaluation, names: Names) -> PrintedTable:
     """Chi-square tests that all areas are equal."""
-    notes, rows = Footnotes(), []
+    notes, rows = Footnotes(names.spoken), []
     for which, words in (("all", "All models"), ("networks", "Without the ensemble")):
         plain, clustered = e.table.auc_tests.get((which, "image")), e.table.auc_tests.get((which, "patient"))
         if plain is not None and clustered is not None:
@@ -99,7 +99,7 @@ def _chi2(test: OverallTest, notes: Footnotes) -> tuple[str, str]:
 
 def pairs_printed(e: Evaluation, names: Names) -> PrintedTable:
     """Differences of areas, every two models."""
-    notes, rows = Footnotes(), []
+    notes, rows = Footnotes(names.spoken), []
     both = zip(e.pairs.plain, e.pairs.clustered, e.pairs.p_holm, e.pairs.p_holm_clustered, strict=True)
     for plain, clustered, p_holm, p_holm_clustered in both:
         rows.append(
@@ -135,9 +135,9 @@ def _difference(pair: AucDifference, p_holm: float, notes: Footnotes) -> tuple[s
     )
 
 
-def fractions_overall_printed(e: Evaluation, chosen_on: Split) -> PrintedTable:
+def fractions_overall_printed(e: Evaluation, names: Names, chosen_on: Split) -> PrintedTable:
     """Overall GEE tests of the five fractions, three statistics, two kinds of cluster."""
-    notes, rows = Footnotes(), []
+    notes, rows = Footnotes(names.spoken), []
     for cluster in ("image", "patient"):
         for measure, comparison in e.table.tests_of(chosen_on, cluster).measures.items():
             test = comparison.overall
@@ -165,7 +165,7 @@ def _statistics(test: GeeTest, notes: Footnotes) -> tuple[str, ...]:
 
 def fraction_pairs_printed(e: Evaluation, names: Names, chosen_on: Split, cluster: str) -> PrintedTable:
     """Differences of the five fractions in percentage points, every two models, with p and Holm's p."""
-    notes, rows = Footnotes(), []
+    notes, rows = Footnotes(names.spoken), []
     measures = e.table.tests_of(chosen_on, cluster).measures
     corrected = {m: holm([pair.p_score for pair in c.pairs]) for m, c in measures.items()}
     count = len(next(iter(measures.values())).pairs)
@@ -206,7 +206,7 @@ def _made(columns: Sequence[tuple[str, FloatArray]]) -> str:
 
 def readers_printed(e: Evaluation, names: Names) -> PrintedTable:
     """Models against readers, with the stated margin; p is that of the test of non-inferiority."""
-    notes, rows = Footnotes(), []
+    notes, rows = Footnotes(names.spoken), []
     for plain, clustered in zip(e.readers, e.readers_clustered, strict=True):
         words = f"{names.title(plain.model)} − {names.title(plain.reader)}"
         rows.append((words, *_reader(plain, notes), *_reader(clustered, notes)))

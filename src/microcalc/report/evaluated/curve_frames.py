@@ -120,7 +120,8 @@ def _average_precision(e: Evaluation) -> pd.DataFrame:
 
 
 def _calibration(e: Evaluation, row: CalibrationRow) -> dict[str, object]:
-    result, learnt = row.result, row.learnt
+    result = row.result
+    learnt = row.learnt if row.learnt is not None and not row.learnt.reason else None
     cells: dict[str, object] = {"run": e.run, "model": row.model, "recalibration": row.method}
     cells |= _coefficient("intercept", result.intercept) | _coefficient("slope", result.slope)
     cells |= {

@@ -78,7 +78,11 @@ def _average_words(curve: PrecisionRecall) -> str:
 def reliability_figure(e: Evaluation, names: Names) -> Figure:
     """Reliability curves as small multiples: filled as the scores came, hollow after Platt's recalibration."""
     before = {row.model: row.result for row in e.calibration if row.learnt is None and not row.result.reason}
-    after = {row.model: row.result for row in e.calibration if row.method == RecalibrationMethod.PLATT}
+    after = {
+        row.model: row.result
+        for row in e.calibration
+        if row.method == RecalibrationMethod.PLATT and not row.result.reason
+    }
     figure, grid = _multiples(len(before), "Mean probability", "Share malignant")
     titles = fitted([names.title(model) for model in before], TITLE_MM - 1, bold=True)
     for axes, title, (model, result) in zip(grid, titles, before.items(), strict=True):

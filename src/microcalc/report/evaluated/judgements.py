@@ -41,7 +41,7 @@ _WHERE = {Split.TEST: "test, optimistic", Split.VALIDATION: "validation, frozen"
 
 def points_printed(e: Evaluation, names: Names) -> PrintedTable:
     """Every cut-off with its four counts."""
-    notes, rows = Footnotes(), []
+    notes, rows = Footnotes(names.spoken), []
     for judged in e.points:
         counts = judged.point.counts
         cells = (str(n) for n in (counts.tp, counts.fn, counts.tn, counts.fp))
@@ -71,7 +71,7 @@ def points_printed(e: Evaluation, names: Names) -> PrintedTable:
 
 def consequences_printed(e: Evaluation, names: Names) -> PrintedTable:
     """Biopsies avoided and cancers missed."""
-    notes, rows = Footnotes(), []
+    notes, rows = Footnotes(names.spoken), []
     for judged in e.points:
         c = judged.consequences
         cells = []
@@ -97,7 +97,7 @@ def consequences_printed(e: Evaluation, names: Names) -> PrintedTable:
 
 def predictive_printed(e: Evaluation, names: Names) -> PrintedTable:
     """PPV and NPV at other prevalences."""
-    notes, rows = Footnotes(), []
+    notes, rows = Footnotes(names.spoken), []
     for judged in e.points:
         cells = []
         for value in judged.consequences.predictive:
@@ -145,7 +145,7 @@ def _head(judged: JudgedPoint, names: Names) -> tuple[str, str, str, str]:
 
 def curve_parts_printed(e: Evaluation, names: Names) -> PrintedTable:
     """Partial areas and average precision."""
-    notes, rows = Footnotes(), []
+    notes, rows = Footnotes(names.spoken), []
     for model in e.table.models:
         cells = []
         for part in e.partial[model]:
@@ -175,7 +175,7 @@ def curve_parts_printed(e: Evaluation, names: Names) -> PrintedTable:
 
 def calibration_printed(e: Evaluation, names: Names) -> PrintedTable:
     """Calibration before and after."""
-    notes, rows = Footnotes(), []
+    notes, rows = Footnotes(names.spoken), []
     for row in e.calibration:
         result, score = row.result, row.result.brier
         rows.append(
@@ -224,7 +224,7 @@ def _coefficient(value: Coefficient) -> str:
 
 def levels_printed(e: Evaluation, names: Names) -> PrintedTable:
     """Areas and fractions of images, lesions, breasts and patients."""
-    notes, rows, about = Footnotes(), [], []
+    notes, rows, about = Footnotes(names.spoken), [], []
     tables = [(e.table, dict[str, str](), names)]
     tables += [(lv.table, _joined(lv), _of_level(lv, names)) for lv in e.levels if lv.table is not None]
     for table, joined, called in tables:
@@ -287,7 +287,7 @@ def _of_level(level: LevelResult, names: Names) -> Names:
 
 def subgroups_printed(e: Evaluation, part: Subgroups, names: Names) -> PrintedTable:
     """One variable: every group, every model, and the tests that a model does as well in all groups."""
-    notes, rows = Footnotes(), []
+    notes, rows = Footnotes(names.spoken), []
     for row in part.rows:
         small = " (too small)" if row.too_small else ""
         area = notes.of(interval_text(row.auc, row.low, row.high, 3), row.reason)

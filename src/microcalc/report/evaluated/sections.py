@@ -44,7 +44,7 @@ def printed_tables(e: Evaluation, names: Names) -> dict[str, tuple[PrintedTable,
     chosen = e.table.usual_choice
     several = len(e.table.models) > 1
     tables = {
-        "auc": (areas_printed(e, names), *((overall_printed(e),) if several else ())),
+        "auc": (areas_printed(e, names), *((overall_printed(e, names),) if several else ())),
         "auc_pairs": (pairs_printed(e, names),) if several else (),
         "gee": _gee(e, names, Split.TEST) if several else (),
         "gee_frozen": _gee(e, names, chosen) if several and chosen != Split.TEST else (),
@@ -61,7 +61,7 @@ def printed_tables(e: Evaluation, names: Names) -> dict[str, tuple[PrintedTable,
 
 def _gee(e: Evaluation, names: Names, chosen_on: Split) -> tuple[PrintedTable, ...]:
     by_cluster = (fraction_pairs_printed(e, names, chosen_on, cluster) for cluster in ("image", "patient"))
-    return (fractions_overall_printed(e, chosen_on), *by_cluster)
+    return (fractions_overall_printed(e, names, chosen_on), *by_cluster)
 
 
 def evaluation_sections(e: Evaluation, names: Names | None = None, *, stem: str = "") -> tuple[Section, ...]:
@@ -147,6 +147,6 @@ def _reliability(e: Evaluation) -> str:
         f"Share of malignant images against mean probability, at most {bins.count} bins of {bins.binning}; Wilson's"
         " limits, images as independent."
     )
-    if any(row.learnt is not None for row in e.calibration):
+    if any(row.learnt is not None and not row.learnt.reason for row in e.calibration):
         words += " Slope and intercept are those of the scores as they came, before recalibration."
     return words
