@@ -78,6 +78,27 @@ def test_a_report_is_written_with_what_it_refers_to(planted_alone: Path, film: P
     assert all(name in done.output for name in made)
 
 
+@pytest.mark.skipif(find_spec("highdicom") is None, reason="pip install 'microcalc[reader]'")
+def test_a_file_without_preamble_is_reported_into_a_folder_that_is_made(
+    planted_alone: Path, film: Path, tmp_path: Path
+):
+    bare = tmp_path / "bare.dcm"
+    bare.write_bytes(film.read_bytes()[132:])
+    done = read(planted_alone, bare, "--roi", "300,200", "--sr", tmp_path / "new/sr/r.dcm", "--heatmap",
+                tmp_path / "pictures/h.png")  # fmt: skip
+    assert done.exit_code == 0, done.exception
+    assert len(list((tmp_path / "new/sr").iterdir())) == 3
+    assert (tmp_path / "pictures/h.png").is_file()
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(film: Path, tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    nowhere = tmp_path / "no study"
+    for out, words in ((tmp_path / "file/r.dcm", "cannot be written"), (tmp_path, "must be the name of a file")):
+        for option in ("--sr", "--heatmap"):
+            assert words in str(error_of(nowhere, film, "--roi", "300,200", option, out))
+
+
 def test_a_table_is_read_and_refusals_end_in_exit_code_2(planted_alone: Path, film: Path, square: Path, tmp_path: Path):
     (tmp_path / "cases.csv").write_text(f"path,row,col\n{film},300,200\n{square},,\n{film},,\n")
     out = tmp_path / "results.csv"

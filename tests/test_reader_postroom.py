@@ -118,6 +118,16 @@ def test_a_pacs_that_is_away_is_told_and_what_was_sent_waits(rooms: Rooms, tmp_p
     assert guest.get("/api/pacs") == {"configured": True, "waiting": 3}
 
 
+def test_a_reading_of_a_file_without_preamble_is_sent(rooms: Rooms, tmp_path: Path):
+    path = tmp_path / "pacs.yaml"
+    path.write_text(yaml.safe_dump({"kind": "dicomweb", "url": f"http://127.0.0.1:{free_port()}/", "timeout_s": 2}))
+    guest = rooms.guest(rooms.open(reader=StandIn(), pacs=path, data=tmp_path / "bare")).by_token()
+    mark = guest.mark(guest.upload(mammogram()[132:])[0]["image_id"])
+    reading = guest.post(f"/api/annotations/{mark['id']}/reading", {})
+    entries = guest.post(f"/api/readings/{reading['id']}/send", status=202)
+    assert sorted(entry["kind"] for entry in entries) == ["PR", "SEG", "SR"]
+
+
 def test_a_modality_pushes_an_image_into_the_worklist(rooms: Rooms, pacs_server: Orthanc, tmp_path: Path, monkeypatch):
     pynetdicom = pytest.importorskip("pynetdicom")
     monkeypatch.setenv("T_USER", Orthanc.USER)

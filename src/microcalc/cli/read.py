@@ -13,7 +13,7 @@ import typer
 from microcalc import RESEARCH_USE, __version__
 from microcalc.cli.console import files_made, needs_training_packages, user_name
 from microcalc.cli.meter import meter
-from microcalc.cohort.storage import write_atomically
+from microcalc.cohort.storage import explained_write_errors, write_atomically
 from microcalc.errors import ImageError, InputError
 from microcalc.protocol import ENSEMBLE
 
@@ -76,6 +76,7 @@ def read(
     options = ReadOptions(accept_for_processing=for_processing)
     if image is not None:
         opened = _opened(image, place, options, outputs)
+        _make_folders(outputs)
         reader = Reader.open(study, runtime=runtime, run=run)
         _one(reader, image, opened, place=place, prevalence=prevalence, outputs=outputs)
     elif table is not None and out is not None:
@@ -120,6 +121,16 @@ def _opened(image: Path, place: Place | None, options: "ReadOptions", outputs: _
     elif place is None:
         raise ImageError(f"{image}: a mammogram needs the place of the lesion: --roi ROW,COL")
     return opened
+
+
+def _make_folders(outputs: _Outputs) -> None:
+    """Make the folders of what is wanted now: after the reading its minutes would be lost."""
+    for path in (outputs.heatmap, outputs.report):
+        if path is not None and path.is_dir():
+            raise InputError(f"{path}: must be the name of a file; it is a folder. Name a file in it")
+        if path is not None:
+            with explained_write_errors(path, way_out="choose a folder that you may write to"):
+                path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _one(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from microcalc.cohort.storage import write_atomically
 from microcalc.errors import MissingDependencyError
-from microcalc.intake.dicom.library import pydicom_module, quiet
 from microcalc.reader.objects.finding import Finding, Observer, StudyFacts
 from microcalc.reader.reading import Reading
 
@@ -42,18 +41,18 @@ def write_report_files(
         The files.
 
     Raises:
-        ImageError: the image lacks what identifies it.
+        ImageError: the image lacks what identifies it, or cannot be opened any more.
         MissingDependencyError: highdicom is not installed.
         MicrocalcError: the disk is full, or the folder cannot be written.
     """
     try:
+        opener = importlib.import_module("microcalc.reader.objects.source_header")
         report = importlib.import_module("microcalc.reader.objects.structured_report")
     except ImportError as error:
         raise MissingDependencyError(
             f"a Structured Report needs highdicom, which cannot be imported ({error}): pip install 'microcalc[reader]'"
         ) from error
-    with quiet():
-        source: Dataset = pydicom_module("pydicom").dcmread(image)
+    source: Dataset = opener.open_source_image(image)
     place = reading.roi
     finding = Finding(place.row, place.col, place.side, reading, _reading_id(source, reading, study))
     objects = report.report_objects(source, [finding], observer=observer, study=study, at=at)

@@ -1,4 +1,4 @@
-"""The image that a report speaks of, as a small clean header.
+"""The image that a report speaks of: its file opened as the intake opens it, and of that a small clean header.
 
 Files of the wild lack elements, hold values that DICOM does not allow, have text in any character set and private
 elements. The objects that we write take from them only what is listed here, in UTF-8: what cannot be right is left
@@ -8,9 +8,11 @@ out. Only the patient's ID and name stay as they are, right or not: the archive 
 import math
 import re
 from collections.abc import Iterable
+from copy import deepcopy
+from pathlib import Path
 from typing import Final
 
-from pydicom import Dataset, config
+from pydicom import Dataset, config, dcmread
 from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword
 from pydicom.multival import MultiValue
 from pydicom.valuerep import validate_value
@@ -19,7 +21,7 @@ from microcalc.errors import ImageError
 from microcalc.intake.dicom.library import CONTENT_ERRORS, quiet
 from microcalc.reader.objects.uids import is_uid
 
-__all__ = ["UTF_8", "source_header"]
+__all__ = ["UTF_8", "open_source_image", "source_header"]
 
 UTF_8: Final = "ISO_IR 192"
 
@@ -52,6 +54,22 @@ _POLARITIES = ("MONOCHROME1", "MONOCHROME2")
 _DIRECTION = re.compile(r"[LRAPHF]{1,3}")
 _TABLE = ("LUTDescriptor", "LUTData")
 _CODE = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
+
+
+def open_source_image(path: Path) -> Dataset:
+    """Open an image that `microcalc.intake.dicom` has accepted; like it, with or without the preamble of PS3.10.
+
+    Raises:
+        ImageError: it cannot be read any more.
+    """
+    try:
+        with quiet():
+            return dcmread(path, force=True)
+    except CONTENT_ERRORS as error:
+        raise ImageError(
+            f"the image must be there and readable before a report can refer to it; opening it ended with "
+            f"{type(error).__name__}. Bring the file back"
+        ) from error
 
 
 def source_header(source: Dataset) -> Dataset:
@@ -146,7 +164,7 @@ def _one_window(header: Dataset) -> None:
     function = header.get("VOILUTFunction")
     _drop(header, _VOI)
     if tables:
-        header.VOILUTSequence = [tables[0]]
+        header.VOILUTSequence = [_table(tables[0])]
     elif usable:
         header.WindowCenter, header.WindowWidth = usable[0]
         if usable[0] == (centers[0], widths[0]) and names:
@@ -162,9 +180,19 @@ def _one_rescale(header: Dataset) -> None:
     kind = header.get("RescaleType") or "US"
     _drop(header, _MODALITY)
     if tables:
-        header.ModalityLUTSequence = [tables[0]]
+        header.ModalityLUTSequence = [_table(tables[0])]
     elif len(slope) == len(intercept) == 1 and slope[0] != 0 and math.isfinite(slope[0] + intercept[0]):
         header.RescaleSlope, header.RescaleIntercept, header.RescaleType = slope[0], intercept[0], kind
+
+
+def _table(item: Dataset) -> Dataset:
+    """A lookup table whose words are in the byte order that we write; pydicom keeps those of a big-endian file."""
+    data = item.LUTData
+    if not isinstance(data, bytes) or getattr(item, "original_encoding", (None, None))[1] is not False:
+        return item
+    swapped = deepcopy(item)
+    swapped.LUTData = b"".join(data[at : at + 2][::-1] for at in range(0, len(data), 2))
+    return swapped
 
 
 def _one_pseudonymisation(header: Dataset) -> None:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from microcalc.errors import InputError
-from microcalc.intake.dicom.library import quiet
 from microcalc.reader.objects.finding import Finding, Labels, Observer, StudyFacts
+from microcalc.reader.objects.source_header import open_source_image
 from microcalc.reader.objects.structured_report import report_objects
 from microcalc.reader.pacs.archive import FoundStudy, PacsClient, PacsQuery
 from microcalc.reader.pacs.client import open_pacs
@@ -185,8 +185,7 @@ class Postroom:
                 )
             ).one()
         _check_seen(version, revision)
-        with quiet():
-            source = pydicom.dcmread(self._vault.object_path(image.sha256))
+        source = open_source_image(self._vault.object_path(image.sha256))
         finding = self._finding(reading, version)
         record = reading.record
         study = StudyFacts(
