@@ -122,3 +122,38 @@ def test_labels_that_the_page_does_not_show_are_not_sent(browser: Browser, tmp_p
         visitor.saved()
         assert page.get_by_role("button", name="Send to PACS").is_disabled()
         assert card(visitor).get_by_text("another place or size").is_visible()
+
+
+def test_an_exam_is_not_finished_before_every_label_is_saved(browser: Browser, tmp_path: Path):
+    held = Held()
+    with served(tmp_path, blind=True) as room, visiting(browser, room) as visitor:
+        page = opened(visitor).page
+        visitor.expected += ("503", "409")
+        page.route("**/api/annotations/*", lambda route: route.fulfill(status=503, json={"error": "too busy"}))
+        page.get_by_role("radio", name="invasive").check()
+        page.get_by_text("Not saved yet, trying again").wait_for()
+        finish = page.get_by_role("button", name="Finish the exam")
+        finish.click()
+        page.get_by_text("Not finished: square A on R CC is not saved yet; too busy").wait_for()
+        assert finish.is_visible()
+        page.unroute("**/api/annotations/*")
+        page.route("**/api/annotations/*", held.hold, times=1)
+        page.get_by_label("Note").fill("in a row")
+        waits(visitor, held, "the change to be sent")
+        finish.click()
+        assert page.get_by_role("radio", name="invasive").is_disabled()
+        visitor.press("ArrowDown", "Delete", "Enter")
+        held[0].continue_()
+        page.get_by_role("button", name="Reopen the exam").wait_for()
+        mark = marks(visitor)[0]
+        assert (mark["pathology"], mark["note"], len(marks(visitor))) == ("invasive", "in a row", 1)
+        page.get_by_role("button", name="Square A on R CC").click()
+        assert page.get_by_role("radio", name="invasive").is_checked()
+        assert page.get_by_role("radio", name="invasive").is_disabled()
+        click(visitor, "R MLO", 0.7, 0.5)
+        page.get_by_text("You have finished this exam; reopen it to change your squares").wait_for()
+        page.get_by_role("button", name="Reopen the exam").click()
+        finish.wait_for()
+        page.get_by_role("radio", name="DCIS").check()
+        visitor.saved()
+        assert [mark["pathology"] for mark in marks(visitor)] == ["dcis"]

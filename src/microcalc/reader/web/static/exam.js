@@ -40,6 +40,7 @@ export class ExamPage {
         this.refreshForm?.();
       },
     });
+    this.freeze();
     this.readings = new Readings(room.pacs, () => {
       this.drawList();
       this.drawResult();
@@ -99,7 +100,7 @@ export class ExamPage {
   /** What a click would place. @param {Pane} pane @param {CanvasRenderingContext2D} context @param {Annotation[]} here */
   ghost(pane, context, here) {
     const { pointer, image } = pane;
-    if (pane.tool !== "mark" || !pointer || !image || pane.lensOn || pane.gestures.gesture?.moved) return;
+    if (pane.tool !== "mark" || !pointer || !image || this.squares.fixed || pane.lensOn || pane.gestures.gesture?.moved) return;
     const { row, col } = pane.pixelAt(pointer.x, pointer.y);
     if (pane.greyAt(row, col) !== null && !squareAround(here, row, col))
       drawGhost(context, pane, row, col, sideOn(this.room.study, image));
@@ -107,7 +108,7 @@ export class ExamPage {
 
   /** @param {Pane} pane @param {number} x @param {number} y @param {number} reach */
   grip(pane, x, y, reach) {
-    const own = this.squares.on(pane.image).filter((each) => each.mine);
+    const own = this.squares.fixed ? [] : this.squares.on(pane.image).filter((each) => each.mine);
     return this.light.squares ? (gripAt(pane, own, x, y, reach)?.id ?? null) : null;
   }
 
@@ -206,8 +207,32 @@ export class ExamPage {
     agreementDialog(this.exam.id);
   }
 
-  /** Say that one has finished the exam, where readers are blind to each other; then others' squares may appear. */
+  /** Where readers are blind to each other, their squares stay as they are once they have finished. */
+  freeze() {
+    const done = this.room.me.blind && this.exam.done;
+    this.squares.fixed = done ? "You have finished this exam; reopen it to change your squares" : "";
+  }
+
+  /**
+   * Say that one has finished the exam, where readers are blind to each other; then others' squares may appear. Everything is saved
+   * before that, and nothing is changed meanwhile.
+   */
   async finish() {
+    if (!this.exam.done) {
+      this.squares.fixed = "The exam is being finished";
+      this.drawForm();
+    }
+    await this.finished();
+    this.freeze();
+    this.redraw();
+  }
+
+  async finished() {
+    const unsaved = this.exam.done ? "" : await this.squares.settled();
+    if (unsaved) {
+      announce(`Not finished: ${unsaved}`, "assertive");
+      return;
+    }
     try {
       const answer = await api.done(this.exam.id, !this.exam.done);
       this.exam.done = answer.done;
@@ -252,6 +277,7 @@ export class ExamPage {
     if (!chosen) return this.form.replaceChildren();
     const image = this.squares.imageOf(chosen);
     const { element, refresh } = labelForm(chosen, image, this.squares.saver(chosen), {
+      fixed: !chosen.mine || Boolean(this.squares.fixed),
       lesions: mine.map((each) => each.lesion),
       remove: () => this.squares.remove(),
       link: (lesion) => this.squares.link(lesion),

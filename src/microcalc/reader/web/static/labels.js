@@ -11,6 +11,7 @@ import { sizeText } from "./roi.js";
  * @typedef {import("./saving.js").Saver} Saver
  *
  * @typedef {object} Room
+ * @property {boolean} fixed nothing may be changed
  * @property {string[]} lesions of this reader
  * @property {() => void} remove
  * @property {(lesion: string) => void} link the square to a lesion; "": one of its own
@@ -40,7 +41,6 @@ const STATES = {
  * @returns {{element: HTMLElement, refresh: () => void}}
  */
 export function labelForm(annotation, image, saver, room) {
-  const fixed = !annotation.mine;
   const state = h("span", { class: "save-state", role: "status" });
   const place = h("p", { class: "dim" });
   const trouble = h("div", { class: "conflict", role: "alert", hidden: true });
@@ -53,13 +53,13 @@ export function labelForm(annotation, image, saver, room) {
       h("h2", {}, `Lesion ${annotation.lesion} `, h("span", { class: "dim" }, nameOf(image))),
       state,
       iconButton("history", "History of this square", "Y", () => showHistory(annotation)),
-      fixed ? null : iconButton("trash", "Remove this square", "Del", room.remove),
+      room.fixed ? null : iconButton("trash", "Remove this square", "Del", room.remove),
     ),
     place,
     trouble,
     h(
       "fieldset",
-      { class: "fields", disabled: fixed },
+      { class: "fields", disabled: room.fixed },
       h("legend", { class: "hidden" }, "Labels"),
       fields(annotation, saver, room),
     ),
@@ -68,7 +68,7 @@ export function labelForm(annotation, image, saver, room) {
     place.textContent = [
       `row ${Math.round(annotation.row)}, column ${Math.round(annotation.col)}`,
       sizeText(annotation.side, image),
-      fixed ? `marked by ${annotation.reader}` : "",
+      annotation.mine ? "" : `marked by ${annotation.reader}`,
     ]
       .filter(Boolean)
       .join(" · ");

@@ -104,20 +104,24 @@ export class Saver {
     this.set(this.theirs ? "conflict" : passing(error.status) ? "waiting" : "refused", words);
   }
 
-  /** Send everything now. @returns {Promise<boolean>} whether the server has it */
+  /** Send everything now, also what is changed meanwhile. @returns {Promise<boolean>} whether the server has it */
   async settled() {
-    await this.flush();
+    do await this.flush();
+    while (this.sending || (this.state === "saving" && Object.keys(this.pending).length));
     return this.state === "saved";
   }
 
-  /** Send nothing more. */
+  /** Send nothing more. @returns {Promise<Partial<Labels>>} what the server does not have */
   async stop() {
+    const kept = this.pending;
     this.pending = {};
     clearTimeout(this.timer);
     await this.sending;
+    const unsent = { ...this.pending, ...kept };
     this.pending = {};
     clearTimeout(this.timer);
     unsaved.delete(this);
+    return unsent;
   }
 
   /** After a conflict: mine goes over what was saved in between. */

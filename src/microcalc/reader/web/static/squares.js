@@ -42,6 +42,25 @@ export class Squares {
     this.removed = null;
     /** The square that is on its way to the server. @type {Promise<void>|null} */
     this.placing = null;
+    /** Why nothing may be changed; "" where it may. */
+    this.fixed = "";
+  }
+
+  /** Whether squares may be changed; if not, it is said why. */
+  get open() {
+    if (this.fixed) announce(this.fixed, "assertive");
+    return !this.fixed;
+  }
+
+  /** Send everything that is not saved yet. @returns {Promise<string>} what the server does not have, in words; "" where it has all */
+  async settled() {
+    await this.placing;
+    const savers = [...this.savers.values()];
+    const done = await Promise.all(savers.map((saver) => saver.settled()));
+    const { annotation, message } = savers[done.indexOf(false)] ?? {};
+    if (!annotation) return "";
+    const name = `square ${annotation.lesion} on ${nameOf(this.imageOf(annotation))}`;
+    return [`${name} is not saved yet`, message].filter(Boolean).join("; ");
   }
 
   /** Those that the server has. One that was placed while they were on their way stays, and what is not saved yet stays as it is. */
@@ -93,6 +112,7 @@ export class Squares {
 
   /** A new square around a pixel. @param {ImageInfo} image @param {number} row @param {number} col */
   async place(image, row, col) {
+    if (!this.open) return;
     const lesion = nextLesion(this.mine.map((each) => each.lesion));
     await this.add(
       image,
@@ -103,7 +123,7 @@ export class Squares {
 
   /** The last removed square once more, as a new one. */
   async putBack() {
-    if (!this.removed) return;
+    if (!this.removed || !this.open) return;
     const { row, col, side, lesion, pathology, birads, morphology, distribution, note } = this.removed;
     const image = this.imageOf(this.removed);
     this.removed = null;
@@ -140,7 +160,7 @@ export class Squares {
 
   /** Move the chosen square by image pixels. @param {number} rows @param {number} cols */
   nudge(rows, cols) {
-    if (this.chosen?.mine) this.moveTo(this.chosen, this.chosen.row + rows, this.chosen.col + cols, true);
+    if (this.chosen?.mine && this.open) this.moveTo(this.chosen, this.chosen.row + rows, this.chosen.col + cols, true);
   }
 
   /** The square after or before the chosen one. @param {1|-1} step */
@@ -152,12 +172,14 @@ export class Squares {
 
   async remove() {
     const annotation = this.chosen;
-    if (!annotation?.mine) return;
-    await this.savers.get(annotation.id)?.stop();
+    if (!annotation?.mine || !this.open) return;
+    const saver = this.saver(annotation);
+    const unsent = await saver.stop();
     try {
       await api.remove(annotation.id);
     } catch (error) {
       tell(error);
+      if (Object.keys(unsent).length) saver.change(unsent);
       return;
     }
     this.savers.delete(annotation.id);
@@ -181,7 +203,7 @@ export class Squares {
   /** Join the chosen square to a lesion, or make it one of its own; empty labels are taken over. @param {string} lesion or "" */
   link(lesion) {
     const { chosen, mine } = this;
-    if (!chosen?.mine) return;
+    if (!chosen?.mine || !this.open) return;
     const others = mine.filter((each) => each !== chosen);
     const model = others.find((each) => each.lesion === lesion);
     /** @type {Partial<import("./api.js").Labels>} */
