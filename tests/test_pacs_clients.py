@@ -68,12 +68,20 @@ def test_it_answers(client: PacsClient):
     ids=str,
 )
 def test_a_query_finds_what_was_asked_for(client: PacsClient, query: PacsQuery, names: list[str]):
-    found = [study for study in client.query(query) if study.study_uid in OURS]  # other tests put theirs there too
+    answer = client.query(query)
+    found = [study for study in answer.studies if study.study_uid in OURS]  # other tests put theirs there too
     assert sorted(study.patient_name for study in found) == names
 
 
+@pytest.mark.parametrize("name", ["Mass-Test_P_00173_LEFT_*", "Mass-Test?P_00173_LEFT_*"])
+def test_whether_there_is_more_than_was_asked_for_is_told(client: PacsClient, name: str):
+    for limit, more in ((1, True), (2, False)):
+        answer = client.query(PacsQuery(patient_name=name, limit=limit))
+        assert (len(answer.studies), answer.more) == (limit, more)
+
+
 def test_a_found_study_says_what_is_in_it(client: PacsClient):
-    (study,) = client.query(PacsQuery(patient_id="P1"))
+    (study,) = client.query(PacsQuery(patient_id="P1")).studies
     assert (study.study_uid, study.date, study.modalities) == (DIGITAL.StudyInstanceUID, "20190304", ("MG",))
     assert study.images == 1
 
@@ -194,7 +202,7 @@ def test_a_pacs_that_stands_still_is_given_up_and_asked_again_later(filled: Orth
             client.query(PacsQuery(patient_id="P1"))
     finally:
         filled.go_on()
-    assert client_of(filled, kind).query(PacsQuery(patient_id="P1"))
+    assert client_of(filled, kind).query(PacsQuery(patient_id="P1")).studies
 
 
 def test_wrong_credentials_are_refused(filled: Orthanc, monkeypatch: pytest.MonkeyPatch):

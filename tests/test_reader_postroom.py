@@ -11,6 +11,7 @@ import yaml
 from sqlalchemy import text
 
 from microcalc.reader.room.room import Room
+from microcalc.reader.web import routes_pacs
 from reader_room import Guest, Rooms, StandIn, mammogram
 from services import Orthanc, dicom_errors, free_port, until
 
@@ -76,7 +77,7 @@ def _file(server: Orthanc, instance: str) -> bytes:
 def test_a_study_is_found_by_patient_and_fetched_into_the_worklist(owner: Guest, pacs_server: Orthanc):
     pacs_server.put(mammogram(1, study=72, PatientID="FETCH-ME"))
     pacs_server.put(mammogram(2, study=72, PatientID="FETCH-ME", ViewPosition="MLO"))
-    found = owner.post("/api/pacs/query", {"patient": "FETCH-ME", "date": "2019-02-03"}, 200)
+    found = owner.post("/api/pacs/query", {"patient": "FETCH-ME", "date": "2019-02-03"}, 200)["studies"]
     assert [(f["study_uid"], f["date"], f["patient_id"]) for f in found] == [("1.2.3.72", "2019-02-03", "FETCH-ME")]
     taken = owner.post("/api/pacs/fetch", {"study_uid": "1.2.3.72"}, 200)
     assert [t["accepted"] for t in taken] == [True, True]
@@ -85,6 +86,17 @@ def test_a_study_is_found_by_patient_and_fetched_into_the_worklist(owner: Guest,
     assert {"query", "fetch", "pacs"} <= {entry["action"] for entry in entries}
     assert "FETCH-ME" not in json.dumps(entries)
     assert list((owner.room.settings.data / "incoming").iterdir()) == []
+
+
+def test_the_page_is_told_that_there_are_more_studies_than_it_gets(
+    owner: Guest, pacs_server: Orthanc, monkeypatch: pytest.MonkeyPatch
+):
+    for study in (74, 75):
+        pacs_server.put(mammogram(1, study=study, PatientID=f"MANY-{study}"))
+    for most, more in ((2, False), (1, True)):
+        monkeypatch.setattr(routes_pacs, "MOST_STUDIES", most)
+        answer = owner.post("/api/pacs/query", {"patient": "MANY-*"}, 200)
+        assert (len(answer["studies"]), answer["more"]) == (most, more)
 
 
 def test_a_query_for_everything_or_for_nonsense_is_refused(owner: Guest):

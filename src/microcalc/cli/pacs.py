@@ -55,11 +55,11 @@ def find(
         patient_id=patient, patient_name=name, date=date, accession=accession, study_uid=study, limit=limit
     )
     found = _client(pacs).query(query)
-    for one in found:
+    for one in found.studies:
         typer.echo(_line(one))
-    noun = "study" if len(found) == 1 else "studies"
-    more = " (there may be more: --limit)" if len(found) == limit else ""
-    typer.echo(f"{len(found)} {noun}{more}", err=True)
+    noun = "study" if len(found.studies) == 1 else "studies"
+    more = " (there may be more: --limit)" if found.more else ""
+    typer.echo(f"{len(found.studies)} {noun}{more}", err=True)
 
 
 @app.command()

@@ -22,6 +22,7 @@ from microcalc.reader.objects.uids import is_uid
 __all__ = [
     "DUPLICATE",
     "MAMMOGRAPHY_CLASSES",
+    "FoundStudies",
     "FoundStudy",
     "PacsClient",
     "PacsQuery",
@@ -127,6 +128,19 @@ class FoundStudy:
 
 
 @dataclass(frozen=True)
+class FoundStudies:
+    """What a PACS answered to a query.
+
+    Attributes:
+        studies: that match, so many at most as the query allows.
+        more: there may be more of them.
+    """
+
+    studies: tuple[FoundStudy, ...]
+    more: bool
+
+
+@dataclass(frozen=True)
 class Stored:
     """What became of one object that was sent.
 
@@ -147,7 +161,7 @@ class PacsClient(Protocol):
     def echo(self) -> str:
         """Whether it answers; says in words who did."""
 
-    def query(self, query: PacsQuery) -> list[FoundStudy]:
+    def query(self, query: PacsQuery) -> FoundStudies:
         """Studies that match."""
 
     def fetch(self, study_uid: str, into: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from microcalc.errors import MicrocalcError, PacsError
 from microcalc.intake.dicom.library import CONTENT_ERRORS, quiet
 from microcalc.reader.pacs.archive import (
     DUPLICATE,
-    FoundStudy,
+    FoundStudies,
     PacsQuery,
     Stored,
     checked_uid,
@@ -70,15 +70,16 @@ class DicomwebPacs:
             found_study(_dataset(answer))
         return f"{self._settings.url} answers DICOMweb queries"
 
-    def query(self, query: PacsQuery) -> list[FoundStudy]:
-        """Studies that match."""
+    def query(self, query: PacsQuery) -> FoundStudies:
+        """Studies that match; one more is asked for than is wanted, to know whether there are more."""
         filters, whole = _filters(query)
-        limit = query.limit if whole else max(query.limit, _ROOM)
+        limit = query.limit + 1 if whole else max(query.limit + 1, _ROOM)
         answers = self._ask(
             lambda client: client.search_for_studies(search_filters=filters, fields=list(_FIELDS), limit=limit)
         )
         found = [found_study(_dataset(answer)) for answer in _list(answers)]
-        return [study for study in found if query.matches(study)][: query.limit]
+        matching = tuple(study for study in found if query.matches(study))
+        return FoundStudies(matching[: query.limit], more=len(found) >= limit or len(matching) > query.limit)
 
     def fetch(self, study_uid: str, into: Path) -> list[Path]:
         """Bring the images of a study into a folder."""

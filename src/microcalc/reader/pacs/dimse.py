@@ -28,6 +28,7 @@ from microcalc.reader.objects.source_header import UTF_8
 from microcalc.reader.pacs.archive import (
     DUPLICATE,
     MAMMOGRAPHY_CLASSES,
+    FoundStudies,
     FoundStudy,
     PacsQuery,
     Stored,
@@ -67,16 +68,16 @@ class DimsePacs:
             _succeed(association.send_c_echo(), "C-ECHO")
         return f"{self._settings.title} at {self._settings.host}:{self._settings.port} answers C-ECHO"
 
-    def query(self, query: PacsQuery) -> list[FoundStudy]:
-        """Studies that match."""
+    def query(self, query: PacsQuery) -> FoundStudies:
+        """Studies that match; one more is looked for than is wanted, to know whether there are more."""
         found: list[FoundStudy] = []
         for identifier in self._find(_identifier(query)):
             study = found_study(identifier)
             if query.matches(study):
                 found.append(study)
-            if len(found) >= query.limit:
+            if len(found) > query.limit:
                 break
-        return found
+        return FoundStudies(tuple(found[: query.limit]), more=len(found) > query.limit)
 
     def fetch(self, study_uid: str, into: Path) -> list[Path]:
         """Bring the images of a study into a folder."""

@@ -20,7 +20,7 @@ from microcalc.errors import InputError
 from microcalc.reader.objects.finding import Finding, Labels, Observer, StudyFacts
 from microcalc.reader.objects.source_header import open_source_image
 from microcalc.reader.objects.structured_report import report_objects
-from microcalc.reader.pacs.archive import FoundStudy, PacsClient, PacsQuery
+from microcalc.reader.pacs.archive import FoundStudies, PacsClient, PacsQuery
 from microcalc.reader.pacs.client import open_pacs
 from microcalc.reader.pacs.settings import PacsSettings, read_pacs_settings
 from microcalc.reader.pacs.storage_scp import Received, StorageScp, StoreStatus
@@ -140,7 +140,7 @@ class Postroom:
         self._courier.wake()
         return sorted(entries, key=lambda entry: ids.index(entry.id))
 
-    def query(self, query: PacsQuery, person: Person) -> list[FoundStudy]:
+    def query(self, query: PacsQuery, person: Person) -> FoundStudies:
         """Studies of the PACS.
 
         Raises:

@@ -24,7 +24,8 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/api")
 
-MOST_ENTRIES = 500
+MOST_ENTRIES, MOST_STUDIES = 500, 200
+"""Of the outbox, and of an answer of the PACS, that the page gets at once."""
 
 _ISO_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 
@@ -39,18 +40,20 @@ def pacs(person: Looker, room: InRoom) -> Record:  # noqa: ARG001
 
 
 @router.post("/pacs/query")
-def query(form: QueryForm, person: Changer, room: InRoom) -> list[Record]:
-    """Studies of the PACS that match; ``*`` and ``?`` stand for letters."""
+def query(form: QueryForm, person: Changer, room: InRoom) -> Record:
+    """Studies of the PACS that match, and whether there may be more; ``*`` and ``?`` stand for letters."""
     wanted = PacsQuery(
         patient_id=form.patient,
         patient_name=form.name,
         accession=form.accession,
         date=_ISO_DAY.sub(r"\1\2\3", form.date),
+        limit=MOST_STUDIES,
     )
     try:
-        return [_found(study) for study in _postroom(room).query(wanted, person)]
+        found = _postroom(room).query(wanted, person)
     except PacsError as error:
         raise _failed(error) from error
+    return {"studies": [_found(study) for study in found.studies], "more": found.more}
 
 
 @router.post("/pacs/fetch")

@@ -163,7 +163,7 @@ export const api = {
   refusedFiles: () => json("GET", "watched/refused"),
   /** @returns {Promise<{configured: boolean}>} */
   pacs: () => json("GET", "pacs"),
-  /** @param {Record<string, string>} terms @returns {Promise<any[]>} */
+  /** @param {Record<string, string>} terms @returns {Promise<{studies: any[], more: boolean}>} */
   pacsQuery: (terms) => json("POST", "pacs/query", terms),
   /** @param {string} uid */
   pacsFetch: (uid) => json("POST", "pacs/fetch", { study_uid: uid }),

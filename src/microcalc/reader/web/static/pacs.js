@@ -4,6 +4,8 @@
 import { api } from "./api.js";
 import { announce, dialog, h } from "./dom.js";
 
+const NONE_YET = "Too many exams for the PACS to look through; none of the first fits. Narrow the query.";
+const MORE = (/** @type {number} */ count) => `The first ${count}; the PACS may have more. Narrow the query.`;
 const COLUMNS = ["Patient", "Name", "Date", "Description", "Objects", ""];
 
 /** @param {() => void} fetched told when an exam has come */
@@ -32,8 +34,10 @@ async function query(asked, answer, fetched) {
   answer.replaceChildren(h("p", { class: "dim" }, "Asking…"));
   const terms = Object.fromEntries([...asked].filter(([, value]) => value).map(([name, value]) => [name, String(value)]));
   try {
-    const found = await api.pacsQuery(terms);
-    answer.replaceChildren(found.length ? table(found, fetched) : h("p", {}, "The PACS has no such exam."));
+    const { studies, more } = await api.pacsQuery(terms);
+    const [none, some] = more ? [NONE_YET, MORE(studies.length)] : ["The PACS has no such exam.", ""];
+    const said = studies.length ? some : none;
+    answer.replaceChildren(...(said ? [h("p", {}, said)] : []), ...(studies.length ? [table(studies, fetched)] : []));
   } catch (error) {
     answer.replaceChildren(h("p", {}, /** @type {Error} */ (error).message));
   }
