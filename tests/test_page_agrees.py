@@ -157,3 +157,48 @@ def test_an_exam_is_not_finished_before_every_label_is_saved(browser: Browser, t
         page.get_by_role("radio", name="DCIS").check()
         visitor.saved()
         assert [mark["pathology"] for mark in marks(visitor)] == ["dcis"]
+
+
+def facts(name: str, **more: object) -> dict[str, object]:
+    """Of a study, as the page gets them."""
+    return {"name": name, "identity": name, "networks": ["resnet101", "densenet201"], "cutoff": 0.5} | more
+
+
+def test_a_reading_of_another_study_says_so_until_it_is_read_again(browser: Browser, tmp_path: Path):
+    with served(tmp_path, reader=StandIn(facts("demo"))) as room, visiting(browser, room) as visitor:
+        opened(visitor).press("r")
+        card(visitor).get_by_text("study demo", exact=True).wait_for()
+        assert not card(visitor).get_by_text("Read it again").is_visible()
+    with served(tmp_path, reader=StandIn(facts("other-hospital"))) as room, visiting(browser, room) as visitor:
+        page = visitor.by_token().page
+        visitor.open_exam("P1")
+        page.get_by_role("button", name=re.compile("Square A on R CC, read 0.17, to be read again")).click()
+        notice = card(visitor).get_by_text("Read by the study demo; this server has other-hospital. Read it again.")
+        notice.wait_for()
+        assert page.get_by_label("Prevalence of malignancy").is_disabled()
+        visitor.press("r")
+        notice.wait_for(state="detached")
+        card(visitor).get_by_text("study other-hospital", exact=True).wait_for()
+        assert page.get_by_label("Prevalence of malignancy").is_enabled()
+    with served(tmp_path) as room, visiting(browser, room) as visitor:
+        page = visitor.by_token().page
+        visitor.open_exam("P1")
+        page.get_by_role("button", name="Square A on R CC, read 0.17", exact=True).click()
+        card(visitor).get_by_text("study other-hospital", exact=True).wait_for()
+        assert page.get_by_label("Prevalence of malignancy").is_disabled()
+
+
+def test_a_page_that_stayed_open_learns_of_the_servers_new_study(browser: Browser, tmp_path: Path):
+    networks = StandIn(facts("demo"))
+    with served(tmp_path, reader=networks) as room, visiting(browser, room) as visitor:
+        page = opened(visitor).page
+        visitor.press("r")
+        card(visitor).wait_for()
+        networks.facts = facts("other-hospital")
+        click(visitor, "R MLO", 0.7, 0.5)
+        visitor.saved()
+        page.get_by_role("heading", name="Lesion B R MLO").wait_for()
+        visitor.press("r")
+        card(visitor).get_by_text("study other-hospital", exact=True).wait_for()
+        page.get_by_role("button", name=re.compile("Square A on R CC, read 0.17, to be read again")).click()
+        card(visitor).get_by_text("Read by the study demo; this server has other-hospital.").wait_for()

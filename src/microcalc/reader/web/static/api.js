@@ -6,7 +6,7 @@
 
 /**
  * @typedef {{name: string, role: string, csrf?: string, blind?: boolean, research_use?: string}} Me
- * @typedef {{name: string, networks: string[], roi_side: number, roi_mm: number|null, spacing_mm: number|null, cutoff: number|null,
+ * @typedef {{name: string, identity: string, networks: string[], roi_side: number, roi_mm: number|null, spacing_mm: number|null, cutoff: number|null,
  *   prevalence: number|null, research_use: string, version: string, calibrated: boolean}} Study
  * @typedef {{id: string, patient_id: string, patient_name?: string, date: string, status: string, images: number, description: string}} ExamRow
  * @typedef {{code: string, message: string}} Note
@@ -17,7 +17,7 @@
  *   distribution: string, note: string}} Labels
  * @typedef {Labels & {id: string, image_id: string, reader: string, mine: boolean, revision: number, updated: string, reading_id?: string|null}} Annotation
  * @typedef {{value: number|null, low: number|null, high: number|null}} Estimate
- * @typedef {{id: string, revision: number, networks: Record<string, number>, ensemble: number, calibrated: number|null, called: boolean, cutoff: number|null, chosen_on: string,
+ * @typedef {{id: string, revision: number, study: string, study_identity: string, networks: Record<string, number>, ensemble: number, calibrated: number|null, called: boolean, cutoff: number|null, chosen_on: string,
  *   meaning: {prevalence: number, images: number, patients: number, confidence: number, sensitivity: Estimate, specificity: Estimate, ppv: Estimate, npv: Estimate},
  *   roi: {row: number, col: number, side: number, padded: boolean}, warnings: Note[],
  *   heatmaps?: Record<string, {grid: [number, number]|null, empty: boolean}>, runtime: string, milliseconds: number}} Reading

@@ -155,7 +155,7 @@ export class ExamPage {
   moved() {
     this.refreshForm?.();
     const reading = this.readings.of(this.squares.chosen);
-    if (reading && !this.result.querySelector(".stale")) this.drawResult();
+    if (reading && !this.result.querySelector(".moved")) this.drawResult();
     this.light.repaint();
   }
 
@@ -189,7 +189,17 @@ export class ExamPage {
       return;
     }
     await this.readings.read(chosen, this.squares.saver(chosen));
+    const { study_identity: identity } = this.readings.of(chosen) ?? {};
+    if (identity !== undefined && identity !== this.room.study.identity) await this.renewStudy();
     this.result.querySelector(".reading")?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** The server was started with another study since the page was opened. */
+  async renewStudy() {
+    const found = await api.study().catch(() => null);
+    if (!found) return;
+    Object.assign(this.room.study, found);
+    this.redraw();
   }
 
   /** Send the reading of the chosen square; where the server has another square, that is shown first. */
@@ -303,6 +313,7 @@ export class ExamPage {
         network: this.readings.network,
         opacity: this.readings.opacity,
         pacs: this.room.pacs,
+        study: this.room.study,
         stale: !wasReadAt(chosen, reading.roi),
         sent: this.readings.sent(reading),
         outdated: this.readings.outdated(chosen, reading),

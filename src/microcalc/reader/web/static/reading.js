@@ -11,6 +11,7 @@ import { clock, h, icon, plain, probability } from "./dom.js";
  * @property {string|null} network whose heatmap is shown
  * @property {number} opacity of it
  * @property {boolean} pacs is set up
+ * @property {import("./api.js").Study} study that the server has
  * @property {boolean} stale the square was moved since
  * @property {import("./api.js").OutboxEntry[]} sent
  * @property {boolean} outdated the labels were changed after that
@@ -37,7 +38,8 @@ export function readingCard(reading, shown) {
     "section",
     { class: "card reading", "aria-label": "Reading" },
     verdict(reading),
-    shown.stale && h("p", { class: "stale" }, icon("warning"), "This reading is of another place or size than the square has now. Read it again."),
+    isForeign(reading, shown.study) && h("p", { class: "stale" }, icon("warning"), foreignWords(reading, shown.study)),
+    shown.stale && h("p", { class: "stale moved" }, icon("warning"), "This reading is of another place or size than the square has now. Read it again."),
     shown.outdated && h("p", { class: "stale outdated" }, icon("warning"), "The labels were changed after this was sent. Send it again."),
     h(
       "div",
@@ -52,6 +54,15 @@ export function readingCard(reading, shown) {
   );
 }
 
+/** Whether another study read than the one that the server has now. @param {Reading} reading @param {import("./api.js").Study} study */
+export const isForeign = (reading, study) => study.networks.length > 0 && reading.study_identity !== study.identity;
+
+/** @param {Reading} reading @param {import("./api.js").Study} study */
+function foreignWords(reading, study) {
+  const has = reading.study === study.name ? "another of that name" : study.name;
+  return `Read by the study ${reading.study}; this server has ${has}. Read it again.`;
+}
+
 /** @param {Reading} reading */
 function verdict(reading) {
   const called = reading.called ? "above the cut-off" : "not above the cut-off";
@@ -60,7 +71,12 @@ function verdict(reading) {
     "div",
     { class: reading.called ? "verdict called" : "verdict" },
     h("strong", {}, probability(reading.ensemble)),
-    h("div", {}, h("span", {}, `probability of malignancy, ${called}`), h("span", { class: "dim" }, calibrated)),
+    h(
+      "div",
+      {},
+      h("span", {}, `probability of malignancy, ${called}`),
+      h("span", { class: "dim" }, h("span", {}, calibrated), " · ", h("span", {}, `study ${reading.study}`)),
+    ),
   );
 }
 
@@ -146,6 +162,8 @@ function meaning(reading, shown) {
     max: "99.9",
     step: "any",
     value: percents,
+    disabled: reading.study_identity !== shown.study.identity,
+    title: reading.study_identity !== shown.study.identity ? "only the study that read can tell others" : "",
     "aria-label": "Prevalence of malignancy in percent",
     dataset: { focus: "prevalence" },
     oninput: () => delete input.dataset.asked,

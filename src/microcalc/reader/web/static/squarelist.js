@@ -3,6 +3,8 @@
  */
 import { h, icon, iconButton, probability } from "./dom.js";
 import { nameOf } from "./hanging.js";
+import { isForeign } from "./reading.js";
+import { wasReadAt } from "./roi.js";
 
 /**
  * @typedef {import("./api.js").Annotation} Annotation
@@ -58,10 +60,12 @@ function chip(exam, annotation) {
   const reading = exam.readings.of(annotation);
   const name = nameOf(exam.squares.imageOf(annotation));
   const score = reading && probability(reading.ensemble);
+  const old = reading && (!wasReadAt(annotation, reading.roi) || isForeign(reading, exam.room.study));
   const label = [
     `Square ${annotation.lesion} on ${name}`,
     annotation.mine ? "" : `of ${annotation.reader}`,
     score ? `read ${score}` : "",
+    old ? "to be read again" : "",
   ];
   return h(
     "button",
@@ -73,7 +77,7 @@ function chip(exam, annotation) {
       onclick: () => exam.goTo(annotation),
     },
     name,
-    reading && h("span", { class: reading.called ? "score-chip called" : "score-chip" }, score),
+    reading && h("span", { class: `score-chip${reading.called ? " called" : ""}${old ? " old" : ""}` }, score),
   );
 }
 
