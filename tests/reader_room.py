@@ -19,7 +19,7 @@ pytest.importorskip("fastapi", reason="pip install 'microcalc[reader]'")
 from fastapi.testclient import TestClient
 
 from dicom_samples import breast, dataset, to_bytes
-from microcalc.intake.crop import cut_roi
+from microcalc.intake.crop import Scale, cut_roi
 from microcalc.intake.dicom import Mammogram
 from microcalc.reader.reading import Interval, Meaning, Reading, RoiPlace
 from microcalc.reader.room.people import Role, add_account, open_session
@@ -43,7 +43,10 @@ def mammogram(number: int = 1, *, study: int = 1, rows: int = 620, cols: int = 5
 
 @dataclass
 class StandIn:
-    """Networks that say how bright the square is; ``gate`` holds a reading back, heatmaps of ``empty`` are 0."""
+    """Networks that say how bright the square is; its scale is that of the facts.
+
+    ``gate`` holds a reading back, heatmaps of ``empty`` are 0.
+    """
 
     facts: Mapping[str, object] = field(
         default_factory=lambda: {"name": "stand-in", "identity": "s1", "networks": list(NETWORKS), "cutoff": 0.5}
@@ -63,14 +66,17 @@ class StandIn:
         self.seen.append((row, col))
         if self.gate is not None:
             assert self.gate.wait(20)
-        roi = cut_roi(mammogram.plane, row, col)
+        spacing = self.facts.get("spacing_mm")
+        scale = Scale(spacing if isinstance(spacing, float) else None)
+        roi = cut_roi(mammogram.plane, row, col, factor=scale.factor(mammogram.facts.pixel_spacing_mm))
+        place = RoiPlace(roi.row, roi.col, 512 * roi.factor, roi.padded)
         grey = float(roi.pixels.mean() / 65535)
         heat = (roi.pixels / 65535).astype(np.float32)
         return Reading(
             networks=dict.fromkeys(NETWORKS, grey), ensemble=grey, calibrated=None, called=grey > 0.5, cutoff=0.5,
             chosen_on="validation", meaning=self.meaning(prevalence),
             heatmaps={name: heat * (name not in self.empty) for name in (*NETWORKS, "ensemble")},
-            roi=RoiPlace(roi.row, roi.col, 512.0, roi.padded), warnings=(), runtime="stand-in", milliseconds=1.0,
+            roi=place, warnings=(), runtime="stand-in", milliseconds=1.0,
             grids=dict.fromkeys(NETWORKS, (7, 7)),
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ import yaml
 from playwright.sync_api import Locator, Route
 
 from page_browser import Browser, Visitor, chromium, served, visiting
-from reader_room import StandIn
+from reader_room import StandIn, mammogram
 from services import free_port, until
 from test_page_story import click, exam, marks
 
@@ -202,3 +202,46 @@ def test_a_page_that_stayed_open_learns_of_the_servers_new_study(browser: Browse
         card(visitor).get_by_text("study other-hospital", exact=True).wait_for()
         page.get_by_role("button", name=re.compile("Square A on R CC, read 0.17, to be read again")).click()
         card(visitor).get_by_text("Read by the study demo; this server has other-hospital.").wait_for()
+
+
+def test_a_square_of_another_studys_size_is_resized_before_it_is_read(browser: Browser, tmp_path: Path):
+    image = mammogram(ImageLaterality="R", ViewPosition="CC", ImagerPixelSpacing=[0.1, 0.1])
+    with served(tmp_path) as room, visiting(browser, room) as visitor:
+        visitor.by_token().upload(image)
+        visitor.open_exam("P1")
+        click(visitor, "R CC", 0.5, 0.5)
+        visitor.saved()
+        assert not visitor.page.get_by_text("Reading resizes it").is_visible()
+    with served(tmp_path, reader=StandIn(facts("mm", spacing_mm=0.07))) as room, visiting(browser, room) as visitor:
+        page = visitor.by_token().page
+        visitor.open_exam("P1")
+        page.get_by_role("button", name="Square A on R CC").click()
+        notice = page.get_by_text("Placed 51.2 mm wide; this study reads 35.8 mm. Reading resizes it.")
+        notice.wait_for()
+        visitor.press("r")
+        card(visitor).wait_for()
+        notice.wait_for(state="hidden")
+        mark = marks(visitor)[0]
+        reading = page.request.get(f"{visitor.base}api/readings/{mark['reading_id']}").json()
+        assert (mark["revision"], round(mark["side"], 6)) == (2, 358.4)
+        assert (reading["revision"], reading["roi"]["side"]) == (2, pytest.approx(358.4))
+        assert not card(visitor).get_by_text("another place or size").is_visible()
+        visitor.press("y")
+        page.get_by_role("dialog").get_by_role("row").nth(1).get_by_text("side 358").wait_for()
+
+
+def test_a_page_that_stayed_open_does_not_read_a_square_of_the_former_size(browser: Browser, tmp_path: Path):
+    networks = StandIn(facts("pixels"))
+    with served(tmp_path, reader=networks) as room, visiting(browser, room) as visitor:
+        visitor.expected += ("409",)
+        visitor.by_token().upload(mammogram(ImageLaterality="R", ViewPosition="CC", ImagerPixelSpacing=[0.1, 0.1]))
+        visitor.open_exam("P1")
+        click(visitor, "R CC", 0.5, 0.5)
+        visitor.saved()
+        networks.facts = facts("mm", spacing_mm=0.07)
+        visitor.press("r")
+        visitor.page.get_by_text("Placed 51.2 mm wide; this study reads 35.8 mm. Reading resizes it.").wait_for()
+        assert networks.seen == []
+        visitor.press("r")
+        card(visitor).wait_for()
+        assert [round(mark["side"], 6) for mark in marks(visitor)] == [358.4]

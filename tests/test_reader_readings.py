@@ -227,3 +227,18 @@ def test_a_reading_whose_page_was_left_is_not_begun(rooms: Rooms):
 def _person(guest: Guest):
     cookie = guest.http.cookies.get(guest.room.cookie_name)
     return person_of_cookie(guest.room.store, cookie, idle=guest.room.idle)
+
+
+def test_only_squares_of_the_studys_size_are_read(rooms: Rooms, networks: StandIn):
+    networks.facts = {**networks.facts, "spacing_mm": 0.07}
+    guest = rooms.guest(rooms.open(reader=networks)).by_token()
+    image = guest.image(ImagerPixelSpacing=[0.1, 0.1])
+    answer = guest.http.post(f"/api/annotations/{guest.mark(image)['id']}/reading", json={})
+    assert answer.status_code == 409
+    assert "358.4 pixels wide on this image; this one is 512.0 pixels wide" in answer.json()["error"]
+    assert networks.seen == []
+    reading = guest.post(f"/api/annotations/{guest.mark(image, side=358.4)['id']}/reading", {})
+    assert reading["roi"]["side"] == pytest.approx(358.4)
+    without = guest.image(number=2)
+    answer = guest.http.post(f"/api/annotations/{guest.mark(without)['id']}/reading", json={})
+    assert "squares of the mammogram's own pixels" in answer.json()["error"] + answer.json()["way_out"]

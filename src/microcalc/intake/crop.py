@@ -136,7 +136,8 @@ class Scale:
         if pixel_spacing_mm is None or not math.isfinite(pixel_spacing_mm) or pixel_spacing_mm <= 0:
             raise ImageError(
                 "to resample a ROI to one spacing, the mammogram's own must be known; its header has none. "
-                "Leave --scale away, or leave the image out"
+                "Leave the image out, or take squares of the mammogram's own pixels: a cohort with --scale pixels, and "
+                "a study of such a cohort"
             )
         return self.spacing_mm / pixel_spacing_mm
 

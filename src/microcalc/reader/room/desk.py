@@ -18,17 +18,19 @@ from microcalc import RESEARCH_USE, __version__
 from microcalc.cohort.images import ROI_SIDE
 from microcalc.cohort.storage import sha256_of_file
 from microcalc.errors import StudyError
+from microcalc.intake.crop import Scale
 from microcalc.intake.dicom import Mammogram
 from microcalc.reader.reading import Meaning
 from microcalc.reader.reading import Reading as NetworkReading
 from microcalc.reader.room.fair_queue import FairQueue
-from microcalc.reader.room.marks import mark_of
+from microcalc.reader.room.marks import SAME_SIDE, mark_of
 from microcalc.reader.room.people import Person
+from microcalc.reader.room.problems import Problem
 from microcalc.reader.settings import Settings
 from microcalc.reader.store import audit
 from microcalc.reader.store.database import Store
 from microcalc.reader.store.heat import write_heat
-from microcalc.reader.store.models import Image, Reading, new_id
+from microcalc.reader.store.models import AnnotationVersion, Image, Reading, new_id
 from microcalc.reader.store.shelf import Shelf
 from microcalc.reader.store.vault import Vault
 
@@ -201,6 +203,7 @@ class Desk:
             image = session.get_one(Image, mark.annotation.image_id)
         version, reader = mark.version, self.reader()
         mammogram = self._shelf.mammogram(image)
+        _check_side(version, _side_read(reader.facts, mammogram))
         with self._networks:
             answer = reader.read(mammogram, version.row, version.col, prevalence=prevalence)
         reading_id = new_id()
@@ -236,6 +239,28 @@ class Desk:
                 "Read the square again"
             )
         return record | {"meaning": reader.meaning(prevalence).as_record()}
+
+
+def _side_read(facts: Mapping[str, object], mammogram: Mammogram) -> float:
+    """Side of the squares that a study reads, in pixels of a mammogram.
+
+    Raises:
+        ImageError: the study's squares have one spacing, and the mammogram's is not known.
+    """
+    spacing = facts.get("spacing_mm")
+    scale = Scale(float(spacing) if isinstance(spacing, int | float) else None)
+    return ROI_SIDE * scale.factor(mammogram.facts.pixel_spacing_mm)
+
+
+def _check_side(version: AnnotationVersion, side: float) -> None:
+    """Refuse to read another square than the one that is drawn."""
+    if abs(version.side - side) >= SAME_SIDE:
+        raise Problem(
+            409,
+            f"a square that is read must be as large as the study's, {side:.1f} pixels wide on this image; this one is "
+            f"{version.side:.1f} pixels wide",
+            "whoever placed it reads it again on the page, which resizes it while the exam is not finished",
+        )
 
 
 def reading_record(reading: Reading) -> Record:

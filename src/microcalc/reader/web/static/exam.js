@@ -188,9 +188,10 @@ export class ExamPage {
       announce("Place a square first");
       return;
     }
-    await this.readings.read(chosen, this.squares.saver(chosen));
+    this.squares.fit(chosen);
+    const same = await this.readings.read(chosen, this.squares.saver(chosen));
     const { study_identity: identity } = this.readings.of(chosen) ?? {};
-    if (identity !== undefined && identity !== this.room.study.identity) await this.renewStudy();
+    if (!same || (identity !== undefined && identity !== this.room.study.identity)) await this.renewStudy();
     this.result.querySelector(".reading")?.scrollIntoView({ block: "nearest" });
   }
 
@@ -288,6 +289,7 @@ export class ExamPage {
     const image = this.squares.imageOf(chosen);
     const { element, refresh } = labelForm(chosen, image, this.squares.saver(chosen), {
       fixed: !chosen.mine || Boolean(this.squares.fixed),
+      otherSide: () => this.squares.otherSide(chosen),
       lesions: mine.map((each) => each.lesion),
       remove: () => this.squares.remove(),
       link: (lesion) => this.squares.link(lesion),

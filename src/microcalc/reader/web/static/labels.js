@@ -2,7 +2,7 @@
  * The label form of one square, its history, and the choice after a conflict.
  */
 import { api } from "./api.js";
-import { announce, clock, dialog, h, iconButton, plain } from "./dom.js";
+import { announce, clock, dialog, h, icon, iconButton, plain } from "./dom.js";
 import { nameOf } from "./hanging.js";
 import { sizeText } from "./roi.js";
 
@@ -12,6 +12,7 @@ import { sizeText } from "./roi.js";
  *
  * @typedef {object} Room
  * @property {boolean} fixed nothing may be changed
+ * @property {() => number|null} otherSide that the study reads, if it is not the square's
  * @property {string[]} lesions of this reader
  * @property {() => void} remove
  * @property {(lesion: string) => void} link the square to a lesion; "": one of its own
@@ -43,6 +44,7 @@ const STATES = {
 export function labelForm(annotation, image, saver, room) {
   const state = h("span", { class: "save-state", role: "status" });
   const place = h("p", { class: "dim" });
+  const size = h("p", { class: "stale" });
   const trouble = h("div", { class: "conflict", role: "alert", hidden: true });
   const element = h(
     "section",
@@ -56,6 +58,7 @@ export function labelForm(annotation, image, saver, room) {
       room.fixed ? null : iconButton("trash", "Remove this square", "Del", room.remove),
     ),
     place,
+    size,
     trouble,
     h(
       "fieldset",
@@ -72,6 +75,7 @@ export function labelForm(annotation, image, saver, room) {
     ]
       .filter(Boolean)
       .join(" · ");
+    showSize(size, annotation, image, room);
     showState(state, annotation, saver);
     showTrouble(trouble, annotation, saver, room);
   };
@@ -137,6 +141,16 @@ function select(label, words, value, choose) {
   return h("label", { class: "field" }, h("span", {}, label), box);
 }
 
+/** That the study reads squares of another size. @param {HTMLElement} place @param {Annotation} annotation @param {import("./api.js").ImageInfo} image @param {Room} room */
+function showSize(place, annotation, image, room) {
+  const side = room.otherSide();
+  place.hidden = side === null;
+  if (side === null) return;
+  const then = room.fixed ? "It cannot be read as it is." : "Reading resizes it.";
+  const words = `Placed ${sizeText(annotation.side, image)} wide; this study reads ${sizeText(side, image)}. ${then}`;
+  place.replaceChildren(icon("warning"), words);
+}
+
 /** @param {HTMLElement} place @param {Annotation} annotation @param {Saver} saver */
 function showState(place, annotation, saver) {
   place.dataset.state = annotation.mine ? saver.state : "fixed";
@@ -180,7 +194,7 @@ function showTrouble(place, annotation, saver, room) {
   );
 }
 
-const SHOWN = ["row", "col", "lesion", "pathology", "birads", "morphology", "distribution", "note"];
+const SHOWN = ["row", "col", "side", "lesion", "pathology", "birads", "morphology", "distribution", "note"];
 
 /** Who changed what, when; the newest first. @param {Annotation} annotation */
 export async function showHistory(annotation) {

@@ -65,9 +65,14 @@ export class Readings {
     this.changed();
   }
 
-  /** @param {Annotation} annotation @param {import("./saving.js").Saver} saver */
+  /**
+   * Have a square read.
+   * @param {Annotation} annotation @param {import("./saving.js").Saver} saver
+   * @returns {Promise<boolean>} false: the server reads other squares than the page knows
+   */
   async read(annotation, saver) {
-    if (this.underWay.has(annotation.id)) return;
+    if (this.underWay.has(annotation.id)) return true;
+    let same = true;
     this.underWay.add(annotation.id);
     this.changed();
     try {
@@ -77,10 +82,12 @@ export class Readings {
       this.network ??= "ensemble";
       announce(`Ensemble ${probability(reading.ensemble)}, ${reading.called ? "above" : "not above"} the cut-off`);
     } catch (error) {
+      same = /** @type {any} */ (error).status !== 409;
       announce(`Not read: ${words(error)}`, "assertive");
     }
     this.underWay.delete(annotation.id);
     this.changed();
+    return same;
   }
 
   /** The heatmap to draw; those of a reading are fetched together when the first is asked for. @param {Annotation|null} annotation */

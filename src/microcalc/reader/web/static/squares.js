@@ -4,7 +4,7 @@
 import { api } from "./api.js";
 import { announce } from "./dom.js";
 import { nameOf } from "./hanging.js";
-import { nextLesion, sideOn } from "./roi.js";
+import { nextLesion, sameSide, sideOn } from "./roi.js";
 import { Saver } from "./saving.js";
 
 /**
@@ -155,6 +155,21 @@ export class Squares {
     const place = { row: within(row, image.rows), col: within(col, image.columns) };
     if (save) this.saver(annotation).change(place, REST_MS);
     else Object.assign(annotation, place);
+    this.told.moved(annotation);
+  }
+
+  /** Side that the study reads on a square's image, where that is not the square's own; null where it is. @param {Annotation} annotation */
+  otherSide(annotation) {
+    const image = this.imageOf(annotation);
+    const side = sideOn(this.study, image);
+    return this.study.networks.length && !sameSide(side, annotation.side) ? side : null;
+  }
+
+  /** Give one's own square the side that the study reads: what is drawn is what is read. @param {Annotation} annotation */
+  fit(annotation) {
+    const side = this.otherSide(annotation);
+    if (side === null || !annotation.mine || this.fixed) return;
+    this.saver(annotation).change({ side });
     this.told.moved(annotation);
   }
 
