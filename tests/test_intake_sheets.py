@@ -67,6 +67,12 @@ def test_a_merged_cell_has_its_value_in_each_of_its_rows(tmp_path: Path):
     assert workbook_rows(path)[3] == ("3",)
 
 
+def test_cells_that_are_merged_beyond_the_last_row_make_no_rows(tmp_path: Path):
+    rows = [*ROWS, [None, None, None, "under no name"], [None, None, None]]
+    path = merged(tmp_path / "t.xlsx", rows, "B3:B200", "C3:C40")
+    assert read_sheet(path).to_numpy().tolist() == [["1", "no", "ADH"], ["2", "yes", "IDC"], ["3", "yes", "IDC"]]
+
+
 def test_merged_cells_across_columns_or_with_the_header_are_refused_by_name(tmp_path: Path):
     path = merged(tmp_path / "t.xlsx", ROWS, "B2:C2", "A1:B1")
     with pytest.raises(TableError, match="must lie in one column, below the column names; others: B2:C2, A1:B1"):

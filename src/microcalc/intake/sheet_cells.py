@@ -63,7 +63,9 @@ def _is_uncalculated(kind: str, parts: dict[str, str | None]) -> bool:
 
 
 def as_seen(rows: Sequence[tuple[object, ...]], hidden: HiddenCells, *, source: str) -> list[tuple[object, ...]]:
-    """Rows with the value of a merged cell in each of its rows.
+    """Rows with the value of a merged cell in each of its rows that holds something else too.
+
+    People merge a cell down to the end of the page: the empty lines below a table are no rows of it.
 
     Args:
         rows: of the sheet, from its first.
@@ -81,6 +83,7 @@ def as_seen(rows: Sequence[tuple[object, ...]], hidden: HiddenCells, *, source: 
     from openpyxl.utils.cell import range_boundaries  # noqa: PLC0415
 
     seen = [list(row) for row in rows]
+    width = max((place for place, name in enumerate(rows[0], start=1) if cell_text(name)), default=0)
     refused = []
     for area in hidden.merged:
         left, top, right, bottom = range_boundaries(area)
@@ -91,9 +94,10 @@ def as_seen(rows: Sequence[tuple[object, ...]], hidden: HiddenCells, *, source: 
         if left < right or top == 1:
             refused.append(area)
             continue
-        for row in covered:
-            row.extend([None] * (left - len(row)))
-            row[left - 1] = value
+        for row, written in zip(covered, rows[top - 1 : bottom], strict=True):
+            if any(cell_text(cell) for cell in written[:width]):
+                row.extend([None] * (left - len(row)))
+                row[left - 1] = value
     if refused:
         raise TableError(
             f"{source}: merged cells must lie in one column, below the column names; others: {_named(refused)}. "
