@@ -144,6 +144,22 @@ def test_lines_are_those_of_the_file_also_below_scores_that_are_missing(written,
         read_score_file(written(table), complete_cases=True)
 
 
+@pytest.mark.parametrize("name", ["scores.csv", "scores.xlsx"])
+def test_a_column_without_a_name_is_no_model(tmp_path, name):
+    """pandas writes its index so; spreadsheets hold remarks."""
+    (WIDE.to_excel if name.endswith("xlsx") else WIDE.to_csv)(tmp_path / name)
+    read = read_score_file(tmp_path / name)
+    test, _ = test_and_validation(read, "scores")
+    assert test.models == ("net", "reader")
+    assert read.notes[0] == "What stands in (column A) has no name at its top and was passed over."
+
+
+def test_images_without_a_name_are_called_after_the_lines_of_the_file(tmp_path):
+    (tmp_path / "s.csv").write_text("label,net\n0,0.1\n\n1,0.7\n1,0.9\n0,0.3\n")
+    read = read_score_file(tmp_path / "s.csv")
+    assert list(read.facts["image_id"]) == ["row 2", "row 4", "row 5", "row 6"]
+
+
 def test_a_model_named_twice_is_refused(written):
     with pytest.raises(TableError, match="a model may be named once; net stands twice in --models"):
         read_score_file(written(WIDE), ScoreColumns(models=("net", "net")))

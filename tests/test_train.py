@@ -93,6 +93,22 @@ def test_a_training_does_not_go_on_in_another_precision(tiny_job: MakeJob):
         train(replace(job, machine=replace(job.machine, precision="32-true")), ignore)
 
 
+def test_a_state_that_does_not_tell_device_and_precision_goes_on(tiny_job: MakeJob):
+    """States were written before these were noted."""
+    whole, job = tiny_job(folder="whole"), tiny_job()
+    train(whole, ignore)
+    with pytest.raises(InterruptedHereError):
+        train(job, stop_at(5))
+    network = build_network(job.network, seed=1)
+    optimiser = make_optimiser(network, job.protocol.training)
+    record = load_state(job.folder / STATE, network, optimiser)
+    for key in ("device", "precision"):
+        del record["values"][key]  # type: ignore[attr-defined]
+    save_state(job.folder / STATE, network, optimiser, record)
+    train(job, ignore)
+    assert outcome(job) == outcome(whole)
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
 def test_a_damaged_record_of_a_finished_training_is_named(tiny_job: MakeJob, content: str):
     job = tiny_job(max_epochs=1)

@@ -5,6 +5,7 @@ What the cells may hold is said in `microcalc.cohort.rows`.
 
 import csv
 import datetime as dt
+import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 
 from microcalc.errors import TableError
 
-__all__ = ["TextTable", "cell_text", "read_csv_texts", "without_unnamed"]
+__all__ = ["TextTable", "cell_text", "is_unnamed", "read_csv_texts", "without_unnamed"]
+
+_UNNAMED = re.compile(r"\(column [A-Z]+\)")
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,11 @@ def without_unnamed(table: pd.DataFrame) -> pd.DataFrame:
     names = [str(name) or f"(column {_letters(place)})" for place, name in enumerate(table.columns)]
     used = [bool(name) or any(cell.strip() for cell in table.iloc[:, k]) for k, name in enumerate(table.columns)]
     return table.set_axis(pd.Index(names, dtype=object), axis=1).loc[:, used]
+
+
+def is_unnamed(column: str) -> bool:
+    """Whether a column got its name from `without_unnamed`."""
+    return _UNNAMED.fullmatch(column) is not None
 
 
 def _letters(place: int) -> str:

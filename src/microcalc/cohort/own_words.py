@@ -42,7 +42,7 @@ OWN_WORDS = frozenset(
     release remove repeated replace report request resample research resized revision right risk rois round routine
     rows rule rules said same sample samples save says scale scaled scanned schema scout secondary sees serial
     series serve sets several shape shared sharing should shows side signed site size skip slices smaller socket
-    something source sources spacing special specimen split spot spreadsheet square stand standard stands start
+    something source sources spacing special specimen split spot spreadsheet square squares stand standard stands start
     state step stereotactic stored strerror string study subtype such surrogateescape surroundings surrounds
     suspected swapped symlink symptoms syntax synthetic system table tables take taken tell tenth test tested text than
     that their them there these they think this those though tissue title told tomosynthesis took train trained

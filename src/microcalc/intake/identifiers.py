@@ -208,6 +208,10 @@ class _Collector:
                     self._add(cell, "the first line of a table", is_date=True, is_name=True)
             for row in rows:
                 for name, cell in zip_longest(header, row, fillvalue=""):
+                    if name.casefold() == "manufacturer" and cell:  # the cohort's own column: carried on purpose
+                        self.skipped[_CARRIED] += 1
+                        self._devices.add(cell.strip().casefold())
+                        continue
                     person = "name" in name.casefold() or "^" in cell
                     self._add(cell, f"column {name or '(without a name)'}", is_date=True, is_name=person)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from microcalc.cohort.cells import is_unnamed
 from microcalc.errors import TableError
 from microcalc.intake.scales import read_scores
 from microcalc.intake.sheets import read_sheet
@@ -98,8 +99,13 @@ def read_score_file(
     """
     named = columns or ScoreColumns()
     table = read_sheet(path, sheet=sheet)
+    unnamed = [column for column in table.columns if is_unnamed(column) and column not in named.models]
+    table = table.drop(columns=unnamed)
     long = {"model", "score"} <= set(table.columns)
     read = _long(table, named, str(path)) if long else _wide(table, named, path)
+    if unnamed:
+        note = f"What stands in {', '.join(unnamed)} has no name at its top and was passed over."
+        read = replace(read, notes=(note, *read.notes))
     whole = _complete(read, str(path)) if complete_cases else _refuse_gaps(read, str(path))
     leaks = _leaks(whole.predictions)
     return replace(whole, notes=(*whole.notes, *leaks), without_names=leaks)
@@ -195,7 +201,7 @@ def _wide(table: pd.DataFrame, named: ScoreColumns, path: Path) -> ScoreFile:
             f" The columns are {list(table.columns)}"
         )
     if "image_id" not in table:
-        table = table.assign(image_id=[f"row {i + 2}" for i in range(len(table))])
+        table = table.assign(image_id=[f"row {row + 2}" for row in table.index])
         notes.append("The table names no images; they are called after their lines.")
     table, note = _with_patients(table)
     notes += note

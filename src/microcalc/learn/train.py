@@ -39,6 +39,8 @@ __all__ = ["BEST", "HISTORY", "RECORD", "STATE", "Epoch", "is_finished", "learni
 BEST, STATE, HISTORY, RECORD = "best.safetensors", "last.ckpt", "history.csv", "network.json"
 
 _EVALUATION_BATCH = 32
+_MACHINE = ("device", "precision")
+"""What a training must keep besides its values; a state that was written before they were noted goes on."""
 _WARM_UP, _START_FRACTION, _END_FRACTION = 0.3, 1 / 25, 1e-4
 """One-cycle: share of the steps that climb, and what the first and the last step have of the peak."""
 
@@ -203,23 +205,18 @@ def _resume(
     record = load_state(state, network, optimiser)
     before = record["values"]
     assert isinstance(before, dict)
-    if before != values:
-        differing = sorted(key for key in before.keys() | values.keys() if before.get(key) != values.get(key))
+    differing = [key for key in values if before.get(key, values[key] if key in _MACHINE else None) != values[key]]
+    if differing:
+        told = "; ".join(f"{key} {before[key]} then, {values[key]} now" for key in _MACHINE if key in differing)
         raise TrainingError(
-            f"{state}: a training must go on as it was begun; other than now: {', '.join(differing)}"
-            f"{_begun_on(before, values)}. Give the study another folder, or delete this file to train the network anew"
+            f"{state}: a training must go on as it was begun; other than now: {', '.join(sorted(differing))}"
+            f"{f' ({told}: --accelerator and --precision choose)' if told else ''}. Give the study another folder, or "
+            "delete this file to train the network anew"
         )
     history, seconds = record["history"], record["seconds"]
     assert isinstance(history, list)
     assert isinstance(seconds, list)
     return [Epoch(**row) for row in history], [float(s) for s in seconds]
-
-
-def _begun_on(before: dict[str, object], now: dict[str, object]) -> str:
-    """The way to go on in the same precision on the same kind of device, where only these differ."""
-    told = [f"{key} {before.get(key)} then, {now[key]} now" for key in ("device", "precision") if key in before]
-    differ = {key for key in now if before.get(key) != now[key]}
-    return f" ({'; '.join(told)}: --accelerator and --precision choose)" if differ <= {"device", "precision"} else ""
 
 
 def _state_record(history: list[Epoch], seconds: list[float], values: dict[str, object]) -> dict[str, object]:
