@@ -10,6 +10,7 @@ from microcalc.intake.terms import (
     read_distribution,
     read_laterality,
     read_morphology,
+    read_sided_view,
     read_truth,
     read_view,
     read_yes_no,
@@ -89,6 +90,18 @@ def test_birads_categories(text: str, category: str | None):
 )
 def test_sides(text: str, side: str | None):
     assert read_laterality(text) == side
+
+
+@pytest.mark.parametrize("text", ["LAT", "lat.", "RAT", "mag LAT", "L LAT", "lateral"])
+def test_lateral_is_not_taken_for_the_left_axillary_tail(text: str):
+    assert read_sided_view(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "side"), [("AT", ""), ("L AT", "L"), ("R-AT", "R"), ("Lt.AT", "L"), ("R_AT spot", "R"), ("left AT", "L")]
+)
+def test_an_axillary_tail_is_read_where_its_side_stands_apart(text: str, side: str):
+    assert read_sided_view(text) == (side, "AT")
 
 
 @pytest.mark.parametrize(

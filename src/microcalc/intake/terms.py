@@ -159,6 +159,8 @@ _VIEWS: dict[View, tuple[str, ...]] = {
 
 _VIEW_EXTRAS = re.compile(r"\b(?:view|projection|magnification|magnified|mag|spot|compression|m|s)\b")
 _SIDE_PREFIX = re.compile(r"(left|right|lt|rt|l|r)\s*")
+_GLUED_AT = ("lat", "rat")
+"""A letter glued to AT is no side: LAT is the lateral view to most, and nobody tells here whether ML or LM."""
 
 _YES = (
     "yes", "y", "true", "t", "1", "present", "positive", "pos", "+", "ja", "j", "vorhanden", "예", "네", "유", "있음",
@@ -308,7 +310,7 @@ def read_sided_view(text: str) -> tuple[str, str] | None:
             return "", _VIEW_OF[candidate]
     for candidate in (words, without):
         match = _SIDE_PREFIX.match(candidate)
-        if match and candidate[match.end() :] in _VIEW_OF:
+        if match and candidate not in _GLUED_AT and candidate[match.end() :] in _VIEW_OF:
             return _SIDE_OF[match[1]], _VIEW_OF[candidate[match.end() :]]
     return None
 
