@@ -280,6 +280,59 @@ def test_files_with_one_uid_and_different_pictures_are_no_copies(tmp_path: Path)
     assert name(one(index, tmp_path, pid="7", date="2018-03-05")).startswith("ambiguous: 2 mammograms fit: L CC, L CC")
 
 
+FULL = {"pid": "7", "date": "2018-03-05", "acc": "1"}
+
+
+def exported_twice(folder: Path, first: dict[str, object], second: dict[str, object]) -> ImageIndex:
+    """One mammogram in two files, whose headers differ."""
+    for file, header in (("a", first), ("b", second)):
+        told = {"AccessionNumber": "1", "SOPInstanceUID": "1.2.7", **header}
+        exam(folder, "7", "20180305", name=file, stored=film(), **told)
+    return ImageIndex(read_image_files(folder))
+
+
+@pytest.mark.parametrize(
+    "blank", [{"AccessionNumber": ""}, {"PatientID": ""}, {"ViewPosition": ""}, {"AcquisitionDate": None}]
+)
+def test_what_a_header_does_not_tell_parts_no_copies(tmp_path: Path, blank: dict[str, object]):
+    for order, headers in enumerate(((blank, {}), ({}, blank))):
+        index = exported_twice(tmp_path / str(order), *headers)
+        assert len(index.copies) == 1
+        full = "ba"[order] + "_20180305_0.dcm"
+        for cells in (FULL, {"uid": "1.2.7"}, {"uid": "1.2.7"} | FULL, {"pid": "7", "date": "2018-03-05"}):
+            assert name(one(index, tmp_path, **cells)) == full
+
+
+def test_a_row_chooses_among_files_of_its_uid_by_what_else_it_tells(tmp_path: Path):
+    index = exported_twice(tmp_path / "dicom", {}, {"AccessionNumber": "2"})
+    assert index.copies == []
+    for acc, file in (("1", "a"), ("2", "b")):
+        assert name(one(index, tmp_path, uid="1.2.7", acc=acc)) == f"{file}_20180305_0.dcm"
+        assert name(one(index, tmp_path, acc=acc)) == f"{file}_20180305_0.dcm"
+    assert name(one(index, tmp_path, uid="1.2.7", acc="3")).startswith("contradiction: accession number of")
+
+
+def test_what_parts_files_of_one_uid_is_told_with_a_way_out_that_works(tmp_path: Path):
+    index = exported_twice(tmp_path / "dicom", {"BreastImplantPresent": "YES"}, {"AccessionNumber": "2"})
+    assert name(one(index, tmp_path, uid="1.2.7")) == (
+        "ambiguous: 2 files have this SOP Instance UID but not the same accession number, implant in their headers; "
+        "name the file as well"
+    )
+    assert name(one(index, tmp_path, pid="7", date="2018-03-05")) == (
+        "ambiguous: 2 mammograms fit: L CC, L CC. Name the mammogram by its file: they share a SOP Instance UID"
+    )
+    for cells in ({"uid": "1.2.7"}, {"pid": "7", "date": "2018-03-05"}):
+        assert name(one(index, tmp_path, file="b_20180305_0", **cells)) == "b_20180305_0.dcm"
+
+
+def test_files_of_one_uid_and_one_name_are_told_apart_by_their_path(tmp_path: Path):
+    for folder, number in (("one", "1"), ("two", "2")):
+        exam(tmp_path / "d" / folder, "7", "20180305", stored=film(), AccessionNumber=number, SOPInstanceUID="1.2.7")
+    index = ImageIndex(read_image_files(tmp_path / "d"))
+    assert name(one(index, tmp_path, uid="1.2.7", file="7_20180305_0")).endswith("headers; write more of the path")
+    assert name(one(index, tmp_path, uid="1.2.7", file="two/7_20180305_0")) == "two/7_20180305_0.dcm"
+
+
 def test_a_copy_that_is_broken_off_does_not_stand_for_a_whole_one(tmp_path: Path):
     folder = of_one_uid(tmp_path / "dicom", a=None, b=None, c=None)
     whole = (folder / "a_20180305_0.dcm").read_bytes()

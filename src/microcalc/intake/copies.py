@@ -1,4 +1,7 @@
-"""Files that share a SOP Instance UID: whether they show the same picture, which the UID alone does not prove.
+"""Files that share a SOP Instance UID: whether they are one mammogram, which the UID alone does not prove.
+
+They are where they show the same picture and no header contradicts the other; what a header does not tell contradicts
+nothing.
 
 Exports hold some files twice, whole or broken off, and some programs change a picture without giving it a new UID.
 Pixels are read of such files alone.
@@ -6,6 +9,7 @@ Pixels are read of such files alone.
 
 import filecmp
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -15,7 +19,7 @@ from pathlib import Path
 from microcalc.intake.dicom import VERDICT_MEANING, Facts, ReadOptions, Refusal, Verdict, read_mammogram
 from microcalc.intake.workers import in_processes
 
-__all__ = ["Picture", "read_pictures"]
+__all__ = ["Picture", "differences", "read_pictures", "told"]
 
 Picture = str | Refusal
 """Equal texts for files with the same picture, or why there is none."""
@@ -23,17 +27,32 @@ Picture = str | Refusal
 WORTH_PROCESSES = 8
 """Groups below which one process is faster than starting others."""
 
-_TOLD = (
-    "patient_id", "accession_number", "study_date", "acquisition_date", "laterality", "view", "view_modifiers",
-    "pixel_spacing_mm", "implant",
-)  # fmt: skip
-"""Facts that decide which row a file is joined to, and how it is cut."""
+_TOLD = {
+    "patient_id": "patient", "accession_number": "accession number", "study_date": "day", "acquisition_date": "day",
+    "laterality": "side", "view": "view", "view_modifiers": "view", "pixel_spacing_mm": "size of a pixel",
+    "implant": "implant",
+}  # fmt: skip
+"""Facts that decide which row a file is joined to and how it is cut, and what they are called in messages."""
+
+
+def told(facts: Facts) -> dict[str, str]:
+    """What a header says of which mammogram it is; nothing stands here of which it says nothing."""
+    values = {name: getattr(facts, name) for name in _TOLD}
+    silent = (isinstance(value, float) and math.isnan(value) for value in values.values())
+    return {name: str(value) for (name, value), nan in zip(values.items(), silent, strict=True) if value and not nan}
+
+
+def differences(several: Sequence[Facts]) -> list[str]:
+    """What files differ in, in a few words."""
+    headers = [told(facts) for facts in several]
+    apart = (words for name, words in _TOLD.items() if len({header.get(name) for header in headers}) > 1)
+    return list(dict.fromkeys(apart))
 
 
 def read_pictures(
     groups: Sequence[Sequence[Path]], *, options: ReadOptions, processes: int = 1
 ) -> Iterator[list[Picture]]:
-    """Read groups of files to compare what they show: the greys, and what the header says of side, view and patient.
+    """Read groups of files to compare the greys that they show.
 
     Args:
         groups: files that share a SOP Instance UID.
@@ -58,10 +77,8 @@ def _picture(path: Path, options: ReadOptions) -> Picture:
     mammogram = read_mammogram(path, options)
     if isinstance(mammogram, Refusal):
         return mammogram
-    told = [str(getattr(mammogram.facts, name)) for name in _TOLD]
     greys = mammogram.pixels
-    head = repr((told, greys.shape)).encode()
-    return hashlib.blake2b(head + greys.tobytes()).hexdigest()
+    return hashlib.blake2b(repr(greys.shape).encode() + greys.tobytes()).hexdigest()
 
 
 def _died(paths: Sequence[Path]) -> list[Picture]:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from microcalc.errors import InputError
-from microcalc.intake.copies import Picture, read_pictures
+from microcalc.intake.copies import Picture, read_pictures, told
 from microcalc.intake.dicom import VERDICT_MEANING, Facts, ReadOptions, Refusal, Verdict, read_header
 from microcalc.intake.dicom.files import dicom_files
 from microcalc.intake.workers import in_processes
@@ -74,12 +74,14 @@ class ImageFile:
         name: below the folder that was searched, with ``/``.
         facts: as far as the header could be read.
         refusal: why it is no mammogram that can be used; None where it is one.
+        picture: the same text as that of the files of its SOP Instance UID that show the same; else empty.
     """
 
     path: Path
     name: str
     facts: Facts
     refusal: Refusal | None = None
+    picture: str = ""
 
     @property
     def seen(self) -> str:
@@ -162,9 +164,9 @@ def _read_chunk(paths: Sequence[Path], *, options: ReadOptions) -> list[Facts | 
 class ImageIndex:
     """Image files by what names them.
 
-    Of files with one SOP Instance UID and the same picture the first is kept, and stands for the others; so does one
-    that can be read for those that cannot. Files with one UID and different pictures are all kept: nobody can tell
-    here which of them is meant.
+    Of files with one SOP Instance UID and the same picture the one whose header tells most is kept, and stands for
+    those that tell nothing else; so does one that can be read for those that cannot. Files with one UID and different
+    pictures, or headers that tell different things, are all kept: the row decides, if it tells which is meant.
 
     Args:
         images: files that were read.
@@ -202,7 +204,7 @@ class ImageIndex:
             self._by_patient[facts.patient_id].append(image)
 
     def of_uid(self, uid: str, *, name: str = "") -> list[ImageFile]:
-        """Files with a SOP Instance UID; of several with different pictures those of a name, where one is given."""
+        """Files with a SOP Instance UID; of several mammograms those of a name, where one is given."""
         found = self._by_uid.get(uid, [])
         return [image for image in self.of_name(name) if image in found] if name and len(found) > 1 else found
 
@@ -263,17 +265,24 @@ def _sorted_copies(
 def _paired(
     images: Mapping[int, ImageFile], pictures: Mapping[int, Picture]
 ) -> Iterator[tuple[int, tuple[ImageFile, ImageFile | None]]]:
-    """One SOP Instance UID: the first file of each picture is kept; without any picture the first file."""
+    """One SOP Instance UID: a file is kept for each mammogram; without any picture the first file."""
     broken = {place: replace(images[place], refusal=p) for place, p in pictures.items() if isinstance(p, Refusal)}
-    kept: dict[Picture, int] = {}
-    for place, picture in pictures.items():
-        if place not in broken:
-            kept.setdefault(picture, place)
-    first = next(iter(kept.values()), next(iter(pictures)))
-    for place, picture in pictures.items():
-        original = first if place in broken else kept[picture]
-        mammogram = broken.get(original, images[original])
+    whole = {place: replace(images[place], picture=p) for place, p in pictures.items() if not isinstance(p, Refusal)}
+    kept: list[int] = []
+    originals: dict[int, int] = {}
+    for place in sorted(whole, key=lambda place: -len(told(whole[place].facts))):
+        original = next((other for other in kept if _stands_for(whole[other], whole[place])), place)
+        originals[place] = original
+        kept += [place] if original == place else []
+    first = min(kept, default=next(iter(pictures)))
+    for place in pictures:
+        original = originals.get(place, first)
+        mammogram = whole[original] if original in whole else broken[original]
         yield place, (broken.get(place, mammogram), None if original == place else mammogram)
+
+
+def _stands_for(kept: ImageFile, other: ImageFile) -> bool:
+    return kept.picture == other.picture and told(other.facts).items() <= told(kept.facts).items()
 
 
 class _ShortIds:

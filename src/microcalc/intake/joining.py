@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from microcalc.intake.copies import differences
 from microcalc.intake.dicom import VERDICT_MEANING
 from microcalc.intake.image_files import ImageFile, ImageIndex
 from microcalc.intake.labels import Exposure, ImageKey, LabelRow, RowFault
@@ -24,6 +25,7 @@ _BY_UID, _BY_FILE = "SOP Instance UID", "file"
 _BY_ACCESSION, _BY_PATIENT = "accession number", "patient and date"
 
 _WAY_OUT = "Name the mammogram by its SOP Instance UID or its file, or write side and view"
+_WAY_OUT_OF_ONE_UID = "Name the mammogram by its file: they share a SOP Instance UID"
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,11 @@ def mask_path(written: str, folder: Path) -> Path:
 def _find(key: ImageKey, index: ImageIndex) -> tuple[ImageFile | RowFault, str]:
     if key.sop_uid:
         images = index.of_uid(key.sop_uid, name=key.image_file)
-        several = "have this SOP Instance UID but not the same picture; name the file as well"
+        if len(images) > 1:
+            agreeing = [image for image in images if all(holds for _, holds in _agreements(key, index, image))]
+            images = agreeing or images[:1]
+        way_out = "write more of the path" if key.image_file else "name the file as well"
+        several = f"have this SOP Instance UID but not the same {_apart(images)}; {way_out}"
         return _one(key, index, images, ("no file has this SOP Instance UID", several)), _BY_UID
     if key.image_file:
         images = index.of_name(key.image_file)
@@ -138,6 +144,13 @@ def _find(key: ImageKey, index: ImageIndex) -> tuple[ImageFile | RowFault, str]:
         return _narrowed(key, index, images, "no file has this accession number"), _BY_ACCESSION
     images = index.of_patient(key.patient_id)
     return _narrowed(key, index, images, "no file is of this patient"), _BY_PATIENT
+
+
+def _apart(images: list[ImageFile]) -> str:
+    """What parts files of one SOP Instance UID."""
+    if len({image.picture for image in images}) > 1:
+        return "picture"
+    return f"{', '.join(differences([image.facts for image in images]))} in their headers"
 
 
 def _one(key: ImageKey, index: ImageIndex, images: list[ImageFile], words: tuple[str, str]) -> ImageFile | RowFault:
@@ -174,7 +187,9 @@ def _narrowed(key: ImageKey, index: ImageIndex, images: list[ImageFile], nothing
     usable = [image for image in images if image.refusal is None]
     if len(usable) > 1:
         seen = ", ".join(sorted(image.seen for image in usable))
-        return RowFault("ambiguous", f"{len(usable)} mammograms fit: {seen}. {_WAY_OUT}")
+        uids = {image.facts.sop_uid for image in usable}
+        way_out = _WAY_OUT if len(uids) > 1 or not any(uids) else _WAY_OUT_OF_ONE_UID
+        return RowFault("ambiguous", f"{len(usable)} mammograms fit: {seen}. {way_out}")
     return usable[0] if usable else _accepted(images[0])
 
 
