@@ -3,6 +3,7 @@
 import base64
 import json
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pydicom
@@ -13,7 +14,7 @@ from sqlalchemy import text
 from microcalc.reader.room.room import Room
 from microcalc.reader.web import routes_pacs
 from reader_room import Guest, Rooms, StandIn, mammogram
-from services import Orthanc, dicom_errors, free_port, until
+from services import Orthanc, PostgreSQL, dicom_errors, free_port, until
 
 pytest_plugins = ("reader_room_fixtures",)
 
@@ -166,12 +167,28 @@ def test_a_modality_pushes_an_image_into_the_worklist(rooms: Rooms, pacs_server:
     assert {e["account"] for e in log if e["action"] == "pacs"} == {"modality MAMMO1"}
 
 
+def without_pacs(rooms: Rooms, folder: Path, **settings: object) -> Guest:
+    """The owner of a room whose PACS is away: what is to be sent lies in the outbox."""
+    path = folder / "pacs.yaml"
+    path.write_text(yaml.safe_dump({"kind": "dicomweb", "url": f"http://127.0.0.1:{free_port()}/", "timeout_s": 2}))
+    return rooms.guest(rooms.open(reader=StandIn(), pacs=path, data=folder / "away", **settings)).by_token()
+
+
 @pytest.fixture
 def away(rooms: Rooms, tmp_path: Path) -> Guest:
-    """The owner of a room whose PACS is away: what is to be sent lies in the outbox."""
-    path = tmp_path / "pacs.yaml"
-    path.write_text(yaml.safe_dump({"kind": "dicomweb", "url": f"http://127.0.0.1:{free_port()}/", "timeout_s": 2}))
-    return rooms.guest(rooms.open(reader=StandIn(), pacs=path, data=tmp_path / "away")).by_token()
+    """See `without_pacs`."""
+    return without_pacs(rooms, tmp_path)
+
+
+def test_on_postgresql_a_reading_that_is_sent_many_times_at_once_is_entered_once(
+    rooms: Rooms, tmp_path: Path, postgresql: PostgreSQL
+):
+    guest = without_pacs(rooms, tmp_path, database=postgresql.database())
+    path = f"/api/readings/{read(guest)['id']}/send"
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: guest.http.post(path), range(8)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({entry["id"] for answer in answers for entry in answer.json()}) == 3
 
 
 def relabelled(guest: Guest, annotation_id: object, **labels: object) -> dict[str, object]:

@@ -141,6 +141,20 @@ def test_on_postgresql_of_many_changes_at_once_one_wins(rooms: Rooms, postgresql
     assert len(set(same)) == 1
 
 
+@pytest.mark.parametrize("done", [True, False])
+def test_on_postgresql_an_exam_may_be_finished_or_reopened_many_times_at_once(
+    rooms: Rooms, postgresql: PostgreSQL, done: bool
+):
+    anna = rooms.account(rooms.open(database=postgresql.database(), blind=True), "anna")
+    path = f"/api/exams/{anna.upload(mammogram())[0]['exam_id']}/done"
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(4):
+            anna.post(path, {"done": not done}, 200)
+            answers = list(pool.map(lambda _: anna.http.post(path, json={"done": done}), range(8)))
+            assert {answer.status_code for answer in answers} == {200}
+            assert {answer.json()["done"] for answer in answers} == {done}
+
+
 def test_the_worklist_of_a_blind_reader_asks_no_more_of_the_database(room: Room):
     count = 4_000
     with room.store.writing() as session:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, aliased
 
 from microcalc.reader.room.people import Person
 from microcalc.reader.room.problems import Problem
-from microcalc.reader.store.models import Account, Annotation, AnnotationVersion, Completion, Image, Reading
+from microcalc.reader.store.models import Account, Annotation, AnnotationVersion, Completion, Exam, Image, Reading
 
 __all__ = [
     "LABELS",
@@ -177,6 +177,8 @@ def finish(session: Session, exam_id: str, person: Person, *, done: bool) -> dt.
     Raises:
         Problem: 409, somebody else has finished too, so their marks are open to the person.
     """
+    # One at a time: of two that finish or reopen at once, the second finds what the first one did.
+    session.execute(select(Exam.id).where(Exam.id == exam_id).with_for_update(key_share=True))
     mine = session.get(Completion, (exam_id, person.id))
     if done and mine is None:
         mine = Completion(exam_id=exam_id, account_id=person.id)

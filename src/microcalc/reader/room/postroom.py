@@ -134,6 +134,8 @@ class Postroom:
         """
         kept = [self.outbox.keep(made) for made in self._objects(reading, revision)]
         with self._store.writing() as session:
+            # One at a time: of two that are sent at once, the second finds the entries of the first one.
+            session.execute(select(Reading.id).where(Reading.id == reading.id).with_for_update(key_share=True))
             ids = [self.outbox.enter(session, *payload, reading_id=reading.id) for payload in kept]
             audit.write(session, person.name, "send", ("reading", reading.id), objects=len(ids))
             entries = list(session.scalars(select(OutboxEntry).where(OutboxEntry.id.in_(ids))))
