@@ -7,9 +7,7 @@ from microcalc.intake.terms import (
     plain,
     read_birads,
     read_day,
-    read_distribution,
     read_laterality,
-    read_morphology,
     read_sided_view,
     read_truth,
     read_view,
@@ -140,23 +138,6 @@ def test_yes_and_no(text: str, meaning: bool | None):
 )  # fmt: skip
 def test_days(text: str, day: str | None):
     assert read_day(text) == day
-
-
-def test_of_several_morphologies_the_most_suspicious_is_kept():
-    assert read_morphology("PUNCTATE-PLEOMORPHIC") == "fine_pleomorphic"
-    assert read_morphology("PLEOMORPHIC-FINE_LINEAR_BRANCHING") == "fine_linear_branching"
-    assert read_morphology("Round and regular") == "round"
-    assert read_morphology("VASCULAR") == "vascular"
-    assert read_morphology("Large rod-like") == "large_rodlike"
-    assert read_morphology("VASCULAR/AMORPHOUS") == "amorphous"
-    assert read_morphology("N/A") == ""
-
-
-def test_distributions():
-    assert read_distribution("CLUSTERED-LINEAR") == "linear"
-    assert read_distribution("DIFFUSELY_SCATTERED") == "diffuse"
-    assert read_distribution("Grouped") == "grouped"
-    assert read_distribution("") == ""
 
 
 def test_texts_are_compared_regardless_of_case_width_and_punctuation():

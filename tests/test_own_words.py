@@ -21,7 +21,7 @@ MODULES = (
     *(SOURCE / "intake/dicom").glob("[!_]*.py"),
     *(SOURCE / "intake" / f"{name}.py" for name in (
         "cbis_ddsm", "cmmd", "crop", "embed", "from_dicom", "harvest", "inbreast", "joining", "labels", "lesions",
-        "masks", "rules",
+        "masks", "naming", "rules",
     )),
     SOURCE / "cohort/writer.py",
     SOURCE / "__init__.py",

@@ -20,6 +20,7 @@ from microcalc.intake.column_map import ColumnMap
 from microcalc.intake.from_dicom import DicomSource, from_dicom, plan_from_dicom
 from microcalc.intake.harvest import HarvestSettings
 from microcalc.intake.identifiers import CARRIED_ELEMENTS, collect_texts
+from microcalc.intake.join_report import join_lines
 
 HEADER = "pid,date,side,view,y,x,dx,site,note"
 ROWS = [
@@ -97,13 +98,67 @@ def test_free_text_of_the_spreadsheet_stays_out_of_a_cohort_with_a_key(tmp_path:
     made = from_dicom(what, plan_from_dicom(what), tmp_path / "c", HarvestSettings(key=tmp_path / "k"))
     assert made.table[["morphology", "distribution"]].to_numpy().tolist() == [["", ""], ["vascular", ""]]
     told = [str(v["message"]) for v in made.record["verdicts"] if v["code"] == "free-text"]
-    assert [message.startswith("3 images: for example morphology was left empty") for message in told] == [True]
+    assert len(told) == 1
+    assert told[0].startswith(
+        "2 images: a description of the calcifications was left empty (morphology 1, distribution 2)"
+    )
+    assert f"({', '.join(made.table['image_id'])})" in told[0]
     wanted = collect_texts([tmp_path / "dicom", tmp_path / "l.csv"]).wanted
     audit = check_cohort(made.folder, contents=False, more=privacy_checks(wanted))
     assert not [f for f in audit.findings if f.severity == "error" and f.code.startswith("privacy-")]
     bare = from_dicom(what, plan_from_dicom(what), tmp_path / "bare", HarvestSettings())
     audit = check_cohort(bare.folder, contents=False, more=privacy_checks())
     assert {"privacy-free-text", "privacy-date"} <= {finding.code for finding in audit.findings}
+
+
+DESCRIBED = [
+    ("punctate and amorphous", "grouped calcifications"), ("amorphous calcifications", "linear distribution"),
+    ("무정형", "군집"), ("fine pleomorphic", "clip"), ("like a worm", "grouped"),
+]  # fmt: skip
+
+
+def described(folder: Path, words: dict[str, dict[str, str]] | None = None) -> DicomSource:
+    rows = []
+    for number, (morphology, distribution) in enumerate(DESCRIBED):
+        exam(folder / "dicom", f"Q{number}", "20180305", ["L CC"])
+        rows.append(f"Q{number},2018-03-05,L,CC,350,300,{('DCIS', 'ADH')[number % 2]},{morphology},{distribution}")
+    sheet(folder / "l.csv", "pid,date,side,view,y,x,dx,form,spread", *rows)
+    columns = {**COLUMNS, "morphology": "form", "distribution": "spread"}
+    del columns["site"]
+    column_map = ColumnMap.model_validate({"columns": columns, "words": words or {}})
+    return DicomSource(folder / "dicom", folder / "l.csv", column_map)
+
+
+def test_descriptions_in_words_of_bi_rads_are_kept_with_a_key(tmp_path: Path) -> None:
+    what = described(tmp_path)
+    made = from_dicom(what, plan_from_dicom(what), tmp_path / "c", HarvestSettings(key=tmp_path / "k"))
+    assert made.table[["morphology", "distribution"]].to_numpy().tolist() == [
+        ["amorphous", "grouped"], ["amorphous", "linear"], ["amorphous", "grouped"],
+        ["fine_pleomorphic", ""], ["", "grouped"],
+    ]  # fmt: skip
+    (told,) = [str(v["message"]) for v in made.record["verdicts"] if v["code"] == "free-text"]
+    assert told.startswith("2 images: ")
+    assert "(morphology 1, distribution 1): the text holds no word of BI-RADS that microcalc knows" in told
+    assert "under words in the column map" in told
+
+
+def test_the_dry_run_lists_descriptions_that_a_key_would_leave_out(tmp_path: Path) -> None:
+    lines = list(join_lines(plan_from_dicom(described(tmp_path))))
+    start = next(n for n, line in enumerate(lines) if line.startswith("no words of BI-RADS that microcalc knows"))
+    assert sorted(lines[start + 1 : start + 3]) == [
+        "  distribution: 'clip' (1 row)",
+        "  morphology: 'like a worm' (1 row)",
+    ]
+
+
+def test_the_map_gives_the_meaning_of_a_description(tmp_path: Path) -> None:
+    words = {"morphology": {"Like a worm": "fine_linear_branching"}, "distribution": {"clip": ""}}
+    what = described(tmp_path, words)
+    join = plan_from_dicom(what)
+    assert not [line for line in join_lines(join) if line.startswith("no words of BI-RADS")]
+    made = from_dicom(what, join, tmp_path / "c", HarvestSettings(key=tmp_path / "k"))
+    assert made.table["morphology"].tolist()[-1] == "fine_linear_branching"
+    assert not [v for v in made.record["verdicts"] if v["code"] == "free-text"]
 
 
 HEADER_TEXTS = (

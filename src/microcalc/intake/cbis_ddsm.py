@@ -22,12 +22,12 @@ from microcalc.intake.cbis_tables import (
     find_cbis_tables,
     shared_patients,
 )
+from microcalc.intake.descriptors import read_distribution, read_morphology
 from microcalc.intake.dicom import ReadOptions
 from microcalc.intake.harvest import Harvest, HarvestSettings, LeftOut, Progress, harvest
 from microcalc.intake.image_files import ImageFile, read_image_files
 from microcalc.intake.lesions import Lesion
 from microcalc.intake.rules import PAPER_REASONS
-from microcalc.intake.terms import read_distribution, read_morphology
 from microcalc.vocabulary import Split
 
 __all__ = [

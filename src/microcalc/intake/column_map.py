@@ -15,7 +15,7 @@ from microcalc.intake.column_fields import FIELDS, KEY_FIELDS, PLACE_FIELDS, RUL
 
 __all__ = ["ColumnMap", "RuleColumn", "column_map_yaml", "read_column_map"]
 
-_MEANINGS = ("exam_date", "laterality", "view", "pathology", "label", "birads", "split")
+_MEANINGS = ("exam_date", "laterality", "view", "pathology", "label", "birads", "morphology", "distribution", "split")
 
 
 class RuleColumn(BaseModel):

@@ -27,8 +27,6 @@ _SHOWN = 100
 
 _NAMES_SHOWN = 3
 
-_EMPTIED = "was left empty: its text holds no word of BI-RADS, and free text may tell who a patient is"
-
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -173,10 +171,8 @@ class _Basket:
 
     def put(self, roi: CutRoi) -> None:
         """Add one ROI."""
-        known = {**roi.columns, **roi.lesion.row}
-        row = self._names.named(known)
-        emptied = [("free-text", f"{column} {_EMPTIED}") for column in self._names.free_text(known)]
-        for code, words in (*roi.remarks, *emptied):
+        row = self._names.named({**roi.columns, **roi.lesion.row})
+        for code, words in roi.remarks:
             self._remarks[code].append((str(row["image_id"]), words))
         facts = roi.facts
         self._image_facts["detector"][str(row["image_id"])] = facts.detector
@@ -202,7 +198,7 @@ class _Basket:
         self._writer.record["image_facts"] = self._image_facts
         self._writer.record["flow"] = flow.record()
         self._writer.record["mammograms"] = {kind: dict(sorted(c.items())) for kind, c in self._kinds.items()}
-        for verdict in (*source.remarks, *self._summed_remarks()):
+        for verdict in (*source.remarks, *self._summed_remarks(), *self._names.remarks("mammograms")):
             self._writer.reject(verdict)
         for lost in left_out:
             name = self._names.source(lost.source) if source.published_names else lost.source

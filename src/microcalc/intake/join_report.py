@@ -9,6 +9,7 @@ import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
+from microcalc.cohort.rows import CALC_WORDS
 from microcalc.intake.joining import Join, JoinedRow
 
 __all__ = ["join_lines", "join_table"]
@@ -26,6 +27,7 @@ def join_lines(join: Join) -> Iterator[str]:
     yield from _rows(join)
     yield from _faults(join)
     yield from _unknown_words(join)
+    yield from _undescribed(join)
     yield from _files(join)
     yield from _outcome(join)
 
@@ -92,6 +94,21 @@ def _unknown_words(join: Join) -> Iterator[str]:
         yield f"  column {header!r}: {word!r} ({_count(count, 'row')})"
     if len(words) > _WORDS_SHOWN:
         yield f"  and {len(words) - _WORDS_SHOWN} more"
+
+
+def _undescribed(join: Join) -> Iterator[str]:
+    """Texts of calcifications that a key leaves out, since they are no words of BI-RADS that are known."""
+    texts: Counter[tuple[str, str]] = Counter()
+    for joined in join.usable:
+        said = {column: joined.row.values.get(column, "") for column in CALC_WORDS}
+        texts.update((column, text) for column, text in said.items() if text and text not in CALC_WORDS[column])
+    if not texts:
+        return
+    yield "no words of BI-RADS that microcalc knows, which a key leaves empty (give BI-RADS's under words of the map):"
+    for (column, text), count in texts.most_common(_WORDS_SHOWN):
+        yield f"  {column}: {text.replace('_', ' ')!r} ({_count(count, 'row')})"
+    if len(texts) > _WORDS_SHOWN:
+        yield f"  and {len(texts) - _WORDS_SHOWN} more"
 
 
 def _files(join: Join) -> Iterator[str]:

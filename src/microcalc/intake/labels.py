@@ -18,6 +18,7 @@ from microcalc.errors import ImageError, TableError
 from microcalc.intake.column_fields import FIELDS, PLACE_FIELDS, one_line
 from microcalc.intake.column_map import ColumnMap
 from microcalc.intake.crop import Box
+from microcalc.intake.descriptors import read_distribution, read_morphology
 from microcalc.intake.rules import PAPER_REASONS, Rule, UnknownWordError, first_rule, rules_of
 from microcalc.intake.sheets import read_sheet
 from microcalc.intake.terms import (
@@ -26,9 +27,7 @@ from microcalc.intake.terms import (
     plain,
     read_birads,
     read_day,
-    read_distribution,
     read_laterality,
-    read_morphology,
     read_sided_view,
     read_truth,
     read_view,

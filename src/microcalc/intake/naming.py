@@ -8,10 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from microcalc.cohort.rows import CALC_WORDS
+from microcalc.cohort.table import Verdict
 from microcalc.cohort.writer import CohortWriter
+from microcalc.intake.descriptors import DESCRIPTORS
 from microcalc.intake.privacy import Pseudonyms
+from microcalc.intake.terms import is_empty
 
 __all__ = ["RowNames"]
+
+_SHOWN = 3
+"""Images that a remark names; the others are counted."""
 
 
 class RowNames:
@@ -30,14 +36,9 @@ class RowNames:
         self._numbers: Counter[str] = Counter()
         self._lesions: dict[str, dict[str, str]] = defaultdict(dict)
         self._dates: list[str] = []
+        self._emptied: dict[str, list[str]] = {}
         self.patients: list[str] = []
         """Original patient of each row so far."""
-
-    def free_text(self, row: Mapping[str, object]) -> list[str]:
-        """Columns of a row whose text a key leaves out: words that are none of BI-RADS's may name a person."""
-        if self._names is None:
-            return []
-        return [column for column, words in CALC_WORDS.items() if row.get(column) and str(row[column]) not in words]
 
     @property
     def hides(self) -> bool:
@@ -58,6 +59,9 @@ class RowNames:
             named.pop("image_id", None)  # the name of a file often holds the patient's
             named |= self._hidden(patient, row, self._names)
         named.setdefault("image_id", self._image_id(named))
+        emptied = [c for c in DESCRIPTORS if not named.get(c) and not is_empty(str(row.get(c, "")))]
+        if emptied:
+            self._emptied[str(named["image_id"])] = emptied
         return named
 
     def uid(self, uid: str) -> str:
@@ -74,6 +78,26 @@ class RowNames:
             writer.fill_column("exam_date", self._names.shift_dates(self.patients, self._dates))
             writer.record["privacy"] = self._names.record()
 
+    def remarks(self, source: str) -> list[Verdict]:
+        """What a person must know of the rows so far: whose morphology or distribution a key left out, being free text.
+
+        Args:
+            source: that the remark is on; names nobody.
+        """
+        if not self._emptied:
+            return []
+        images = list(self._emptied)
+        columns = Counter(column for emptied in self._emptied.values() for column in emptied)
+        counts = ", ".join(f"{column} {columns[column]}" for column in DESCRIPTORS if columns[column])
+        more = f" and {len(images) - _SHOWN} more" if len(images) > _SHOWN else ""
+        message = (
+            f"{len(images)} image{'' if len(images) == 1 else 's'}: a description of the calcifications was left empty "
+            f"({counts}): the text holds no word of BI-RADS that microcalc knows, and free text may tell who a patient "
+            "is. Write BI-RADS's word in its place, or with from-dicom give it under words in the column map, and make "
+            f"the cohort again ({', '.join(images[:_SHOWN])}{more})"
+        )
+        return [Verdict(source, True, "free-text", message, images[0] if len(images) == 1 else "")]
+
     def _hidden(self, patient: str, row: Mapping[str, object], names: Pseudonyms) -> dict[str, object]:
         hidden: dict[str, object] = {"patient_id": names.patient(patient), "exam_date": ""}
         if row.get("source_uid"):
@@ -82,7 +106,9 @@ class RowNames:
             numbers = self._lesions[patient]
             lesion = f"{row.get('laterality', '')}{row['lesion_id']}"  # lesion 1 of each breast are two
             hidden["lesion_id"] = numbers.setdefault(lesion, str(len(numbers) + 1))
-        hidden |= dict.fromkeys(self.free_text(row), "")
+        for column, read in DESCRIPTORS.items():
+            word = read(str(row.get(column, "")))
+            hidden[column] = word if word in CALC_WORDS[column] else ""
         if row.get("site"):
             hidden["site"] = f"S{names.code('site', str(row['site']))[:6]}"
         return hidden

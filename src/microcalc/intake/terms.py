@@ -1,7 +1,8 @@
 """What people write in spreadsheets, in the words of the contract: pathology, BI-RADS, side, view, yes and no, days.
 
 Every reader gives the meaning of a cell or None; None is listed for a person to mend and never guessed at. Which column
-holds what is the business of `microcalc.intake.column_map`.
+holds what is the business of `microcalc.intake.column_map`; what describes calcifications is read by
+`microcalc.intake.descriptors`.
 """
 
 import datetime as dt
@@ -11,16 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from microcalc.vocabulary import (
-    BENIGN,
-    MALIGNANT,
-    CalcDistribution,
-    CalcMorphology,
-    Laterality,
-    Pathology,
-    TypicallyBenign,
-    View,
-)
+from microcalc.vocabulary import BENIGN, MALIGNANT, Laterality, Pathology, View
 
 __all__ = [
     "EMPTY_WORDS",
@@ -29,9 +21,7 @@ __all__ = [
     "plain",
     "read_birads",
     "read_day",
-    "read_distribution",
     "read_laterality",
-    "read_morphology",
     "read_sided_view",
     "read_truth",
     "read_view",
@@ -184,30 +174,6 @@ _DAY = re.compile(
 _DAY_FIRST = re.compile(r"(\d{1,2})\.\s*(\d{1,2})\.\s*((?:19|20)\d\d)")
 """With points and the year last, the day comes first wherever people write so."""
 
-_MORPHOLOGY: dict[CalcMorphology, tuple[str, ...]] = {
-    CalcMorphology.ROUND: ("round and regular", "round or oval"),
-    CalcMorphology.PUNCTATE: (),
-    CalcMorphology.COARSE: ("coarse heterogeneous", "heterogeneous", "coarse or popcorn like"),
-    CalcMorphology.AMORPHOUS: ("indistinct", "amorphous or indistinct"),
-    CalcMorphology.FINE_PLEOMORPHIC: ("pleomorphic",),
-    CalcMorphology.FINE_LINEAR_BRANCHING: ("fine linear", "fine linear or branching", "linear branching", "casting"),
-}
-
-_TYPICALLY_BENIGN: dict[TypicallyBenign, tuple[str, ...]] = {
-    TypicallyBenign.POPCORN: ("popcorn like",),
-    TypicallyBenign.LARGE_RODLIKE: ("large rod like", "rod like", "rodlike"),
-    TypicallyBenign.RIM: ("eggshell or rim", "rim or eggshell"),
-    TypicallyBenign.SUTURE: ("sutural",),
-}
-
-_DISTRIBUTION: dict[CalcDistribution, tuple[str, ...]] = {
-    CalcDistribution.DIFFUSE: ("diffusely scattered", "scattered"),
-    CalcDistribution.REGIONAL: (),
-    CalcDistribution.GROUPED: ("group", "clustered", "cluster", "grouped or clustered"),
-    CalcDistribution.LINEAR: (),
-    CalcDistribution.SEGMENTAL: (),
-}
-
 _CACHED = 4096
 """Different cells that are remembered: tables repeat their words."""
 
@@ -351,27 +317,6 @@ def read_day(text: str) -> str | None:
         return None
 
 
-@lru_cache(_CACHED)
-def read_morphology(text: str) -> str:
-    """Morphology of calcifications: the most suspicious of BI-RADS's words in the cell, else the cell in lower case."""
-    order = [word.value for words in (TypicallyBenign, CalcMorphology) for word in words]
-    return _most_suspicious(text, _MORPHOLOGY_OF, order)
-
-
-@lru_cache(_CACHED)
-def read_distribution(text: str) -> str:
-    """Distribution of calcifications: the most suspicious of BI-RADS's words in the cell, else it in lower case."""
-    return _most_suspicious(text, _DISTRIBUTION_OF, [w.value for w in CalcDistribution])
-
-
-def _most_suspicious(text: str, known: dict[str, str], order: list[str]) -> str:
-    if is_empty(text):
-        return ""
-    parts = [plain(part) for part in re.split(r"[-+/&,;]", text)]
-    found = [known[words] for words in (plain(text), *parts) if words in known]
-    return max(found, key=order.index) if found else plain(text).replace(" ", "_")
-
-
 def _findings(words: str) -> list[str]:
     """The single findings of a cell, without what qualifies them."""
     bare = _QUALIFIERS.sub(" ", words)
@@ -386,7 +331,3 @@ def _reversed(groups: Iterable[tuple[str, tuple[str, ...]]]) -> dict[str, str]:
 _OF_WORDS = {plain(word): pathology for pathology, words in _PATHOLOGY.items() for word in (pathology.value, *words)}
 _SIDE_OF = _reversed((side.value, words) for side, words in _SIDES.items())
 _VIEW_OF = _reversed((view.value, _VIEWS.get(view, ())) for view in View)
-_MORPHOLOGY_OF = _reversed((word.value, _TYPICALLY_BENIGN.get(word, ())) for word in TypicallyBenign) | _reversed(
-    (word.value, words) for word, words in _MORPHOLOGY.items()
-)
-_DISTRIBUTION_OF = _reversed((word.value, words) for word, words in _DISTRIBUTION.items())
