@@ -8,7 +8,7 @@ import torch
 
 from microcalc.errors import StatisticsError
 from microcalc.learn.gradcam import heatmaps
-from microcalc.learn.localisation import even_share, pointing_hit, share_inside
+from microcalc.learn.localisation import cells_on_lesion, even_share, pointing_hit, share_inside
 
 MASK = np.zeros((40, 40), dtype=bool)
 MASK[10:20, 10:20] = True
@@ -57,38 +57,57 @@ def test_float32_mass_is_summed_in_float64():
 )
 def test_pointing_allows_a_miss_of_five_pixels(row, column, hit):
     # The mask ends at 19; row 24 is 5 away, row 25 is 6; (22, 23) is at distance 5 = hypot(3, 4) of its corner.
-    assert pointing_hit(spot(row, column), MASK, tolerance_pixels=5) is hit
+    assert pointing_hit(spot(row, column), MASK, seen_side=40, tolerance_pixels=5) is hit
 
 
 def test_pointing_at_the_mask_needs_no_tolerance():
-    assert pointing_hit(spot(19, 19), MASK, tolerance_pixels=0)
-    assert not pointing_hit(spot(20, 20), MASK, tolerance_pixels=0)
+    assert pointing_hit(spot(19, 19), MASK, seen_side=40, tolerance_pixels=0)
+    assert not pointing_hit(spot(20, 20), MASK, seen_side=40, tolerance_pixels=0)
 
 
 def test_a_plateau_points_with_its_middle():
     plateau = np.zeros((40, 40))
     plateau[0:31, 15] = 1.0  # from the border to beyond the mask; its middle, row 15, is inside
-    assert pointing_hit(plateau, MASK, tolerance_pixels=0)
+    assert pointing_hit(plateau, MASK, seen_side=40, tolerance_pixels=0)
 
 
 def test_a_heatmap_of_zeros_and_an_empty_mask_are_misses():
-    assert not pointing_hit(np.zeros((40, 40)), MASK)
-    assert not pointing_hit(spot(1, 1), np.zeros((40, 40), bool))
+    assert not pointing_hit(np.zeros((40, 40)), MASK, seen_side=40)
+    assert not pointing_hit(spot(1, 1), np.zeros((40, 40), bool), seen_side=40)
 
 
-@pytest.mark.parametrize("measure", [share_inside, pointing_hit])
-def test_what_is_no_heatmap_is_refused(measure):
+def test_what_is_no_heatmap_is_refused():
     with pytest.raises(StatisticsError, match=r"got \(4, 4\) and \(40, 40\)"):
-        measure(np.ones((4, 4)), MASK)
-    with pytest.raises(StatisticsError, match="finite and not negative"):
-        measure(spot(1, 1, -1.0), MASK)
-    with pytest.raises(StatisticsError, match="finite and not negative"):
-        measure(spot(1, 1, np.nan), MASK)
+        share_inside(np.ones((4, 4)), MASK)
+    with pytest.raises(StatisticsError, match=r"a map must be \(m, n\) cells; got \(4,\)"):
+        pointing_hit(np.ones(4), MASK, seen_side=40)
+    for value in (-1.0, np.nan):
+        with pytest.raises(StatisticsError, match="finite and not negative"):
+            share_inside(spot(1, 1, value), MASK)
+        with pytest.raises(StatisticsError, match="finite and not negative"):
+            pointing_hit(spot(1, 1, value), MASK, seen_side=40)
+    with pytest.raises(StatisticsError, match="the seen square must lie in the mask"):
+        pointing_hit(spot(1, 1), MASK, seen_side=41)
 
 
-@pytest.mark.parametrize("strength", [0.2, 0.37, 0.6, 0.83, 1 / 3, 7.7])
-def test_a_plateau_points_with_its_middle_whatever_the_enlargement_rounds(strength):
-    enlarged = heatmaps(torch.full((1, 1, 2), strength), side=352)[0].numpy()
-    middle = np.zeros((352, 352), bool)
-    middle[175:177, 175:177] = True
-    assert pointing_hit(enlarged, middle, tolerance_pixels=1)
+@pytest.mark.parametrize(("side", "count"), [(512, 7), (352, 3), (352, 2)])
+def test_every_cell_points_with_its_own_middle_also_at_the_border(side, count):
+    """The middles are those of the enlargement: a mask of 4 x 4 pixels around each is hit by that cell alone."""
+    offset, width = (512 - side) / 2, side / count
+    for i, j in ((0, 0), (count - 1, 0), (1, count - 1)):
+        cells = np.zeros((count, count))
+        cells[i, j] = 1.0
+        row, column = (round(offset + (k + 0.5) * width) for k in (i, j))
+        mask = np.zeros((512, 512), bool)
+        mask[row - 2 : row + 2, column - 2 : column + 2] = True
+        assert pointing_hit(cells, mask, seen_side=side, tolerance_pixels=0.8)
+        assert pointing_hit(1 - cells, mask, seen_side=side, tolerance_pixels=0.8) is False
+        found = cells_on_lesion(mask, cells.shape, seen_side=side, tolerance_pixels=0.8)
+        np.testing.assert_array_equal(found, cells > 0)
+
+
+def test_the_chance_of_a_hit_is_the_share_of_the_cells():
+    found = cells_on_lesion(MASK, (40, 40), seen_side=40, tolerance_pixels=0)
+    np.testing.assert_array_equal(found, MASK)
+    assert cells_on_lesion(MASK, (40, 40), seen_side=40, tolerance_pixels=1).sum() == 100 + 4 * 10
+    assert not cells_on_lesion(np.zeros((40, 40), bool), (4, 4), seen_side=40).any()

@@ -6,7 +6,7 @@ from microcalc.report import LocalisationRow
 from microcalc.report.overview import localisation_table
 
 REASON = "a grid of 1 × 1 cannot point"
-FINE = LocalisationRow("xception", 12, 0.31, 0.07, 8, grid=(3, 3))
+FINE = LocalisationRow("xception", 12, 0.31, 0.07, 8, 0.222, grid=(3, 3))
 SINGLE = LocalisationRow("inception_resnet_v2", 12, 0.07, 0.07, None, grid=(1, 1), reason=REASON)
 
 
@@ -22,9 +22,10 @@ def test_the_grid_stands_beside_each_network() -> None:
 
 def test_one_cell_has_no_hits_but_a_reason() -> None:
     fine, single = cells(FINE, SINGLE)
-    hit = next(name for name in fine if name.startswith("Strongest point"))
+    hit = next(name for name in fine if name.startswith("Strongest cell within 15 pixels of the lesion (95% interval)"))
     assert fine[hit].startswith("8/12")
-    assert single[hit] == "n/a"
+    assert fine["Share of the cells that lie so"] == "22.2 %"
+    assert single[hit] == single["Share of the cells that lie so"] == "n/a"
     assert "Inception-ResNet-v2: a grid of 1 × 1 cannot point." in localisation_table([FINE, SINGLE]).notes
 
 

@@ -162,6 +162,17 @@ def test_a_sheet_says_below_the_picture_that_a_heatmap_is_empty() -> None:
     assert (first != second).any()
 
 
+def test_a_sheet_says_below_the_heatmap_which_class_it_explains() -> None:
+    """A false negative is explained for benign: red there does not speak for malignancy."""
+    missed = example(Outcome.FN, side=384, mask=False)
+    below = slice(48 + 384, 48 + 384 + 36)
+    sheets = [
+        np.asarray(compose_sheet(HeatmapPanel("x", (dataclasses.replace(missed, explained=label),))).image)[below]
+        for label in (0, 1)
+    ]
+    assert (sheets[0] != sheets[1]).any()
+
+
 def test_words_tell_the_grid_and_that_one_cell_shows_no_place() -> None:
     coarse, single = (dataclasses.replace(example(Outcome.TP), grid=grid) for grid in ((2, 2), (1, 1)))
     assert caption_words(coarse).endswith("; heatmap for malignant, grid of 2 × 2.")

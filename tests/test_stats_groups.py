@@ -13,7 +13,7 @@ from microcalc.stats.levels import Aggregation, Level, aggregate, units_with_bot
 from microcalc.stats.multiplicity import holm
 from microcalc.stats.noninferiority import MEAN_OF_READERS, non_inferiority
 from microcalc.stats.proportions import wilson
-from microcalc.stats.subgroups import subgroups
+from microcalc.stats.subgroups import groups_of, subgroup_columns, subgroups, too_many_groups
 from stats_reference import data_a, made_up
 
 
@@ -161,6 +161,31 @@ def test_one_large_group_has_no_test():
     table, view = grouped(5)
     result = subgroups(table, np.full(view.shape, "CC"), variable="view").interactions[0]
     assert result.reason == "fewer than two groups are large enough"
+
+
+def test_factors_of_magnification_are_contact_or_magnified():
+    """Every view has a factor of its own, so the numbers themselves make no groups."""
+    assert list(groups_of(["1", "1.05", "", "1.5", "1.83"], variable="magnification")) == [
+        "contact", "contact", "", "magnified", "magnified",
+    ]  # fmt: skip
+    assert list(groups_of(["spot", "1.5"], variable="magnification")) == ["spot", "1.5"]
+
+
+def test_many_years_are_joined_to_periods_of_equal_length():
+    years = [str(2007 + k % 13) for k in range(40)]
+    groups = groups_of([*years, ""], variable="year")
+    assert sorted(set(groups) - {""}) == [f"{y}–{y + 1}" for y in range(2007, 2020, 2)]
+    assert all(not y or g.startswith(y) or g.endswith(y) for y, g in zip([*years, ""], groups, strict=True))
+    assert list(groups_of(years[:12], variable="year")) == years[:12]
+
+
+def test_columns_with_too_many_values_are_no_groups_and_are_named():
+    images = pd.DataFrame({
+        "view": ["CC", "MLO"] * 13, "site": [f"s{k}" for k in range(26)], "magnification": ["1", "1.5"] * 13,
+        "year": [str(2000 + k) for k in range(26)], "manufacturer": ["one"] * 26,
+    })  # fmt: skip
+    assert subgroup_columns(images) == ("view", "magnification", "year")
+    assert too_many_groups(images) == {"site": 26}
 
 
 def test_numbers_are_put_in_their_order():

@@ -138,6 +138,8 @@ def test_chance_of_the_heatmaps_is_reckoned_in_the_square_that_the_network_sees(
     for row in localisation(planned, job):
         assert row.share_expected == pytest.approx(100**2 / 256**2)
         assert row.share_inside == pytest.approx(row.share_expected)
+        assert row.hits == row.images  # the middle of nine cells lies on the lesion
+        assert row.hits_by_chance == pytest.approx(1 / 9)
 
 
 def test_empty_heatmaps_are_counted_misses_and_have_no_share(cohort: Path, tmp_path: Path):

@@ -10,13 +10,10 @@ from numpy.typing import NDArray
 
 from microcalc.errors import StatisticsError
 
-__all__ = ["POINTING_TOLERANCE", "even_share", "pointing_hit", "share_inside"]
+__all__ = ["POINTING_TOLERANCE", "cells_on_lesion", "even_share", "pointing_hit", "share_inside"]
 
 POINTING_TOLERANCE = 15
-"""Pixels by which the strongest point may miss the mask and still hit (Zhang et al. 2018)."""
-
-_PLATEAU = 1e-5
-"""Part of the maximum by which values of one plateau may differ: enlarging in float32 rounds by some 1e-7."""
+"""Pixels by which the strongest cell's centre may miss the mask and still hit (Zhang et al. 2018)."""
 
 
 def share_inside(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> float:
@@ -55,47 +52,99 @@ def even_share(mask: NDArray[np.bool_], *, seen_side: int) -> float:
     Raises:
         StatisticsError: the square is larger than the mask, or empty.
     """
-    inside = np.asarray(mask).astype(bool)
-    if inside.ndim != 2 or not 0 < seen_side <= min(inside.shape):
-        raise StatisticsError(f"the seen square must lie in the mask (h, w); got {inside.shape} and side {seen_side}")
+    inside = _seen(mask, seen_side)
     top, left = ((side - seen_side) // 2 for side in inside.shape)
     return float(inside[top : top + seen_side, left : left + seen_side].mean())
 
 
 def pointing_hit(
-    heatmap: NDArray[np.floating], mask: NDArray[np.bool_], *, tolerance_pixels: float = POINTING_TOLERANCE
+    cells: NDArray[np.floating],
+    mask: NDArray[np.bool_],
+    *,
+    seen_side: int,
+    tolerance_pixels: float = POINTING_TOLERANCE,
 ) -> bool:
-    """Tell whether the strongest point of the heatmap lies on the mask or within a tolerance of it.
+    """Tell whether the strongest cell of a map has its centre on the mask or within a tolerance of it.
 
-    Enlarged maps have plateaus at the border of the image; of equally strong points the one nearest to their centre
-    counts, where equal is equal but for the rounding of the enlargement. A heatmap that is 0 everywhere, and an empty
-    mask, are a miss. A heatmap of one cell is strong everywhere alike and cannot point: do not ask for it.
+    The cell speaks, not a pixel of the enlarged map, whose strongest point is pushed to the border. Of equally strong
+    cells the one nearest to their centre counts. A map that is 0 everywhere, and an empty mask, are a miss. A map of
+    one cell cannot point: do not ask for it. What chance would hit is told by `cells_on_lesion`.
 
     Args:
-        heatmap: (h, w), finite, >= 0.
+        cells: (m, n) of the map before it was enlarged, finite, >= 0.
         mask: (h, w), true (or not 0) on the lesion.
+        seen_side: side of the central square that the network saw, pixels.
         tolerance_pixels: largest Euclidean distance from the mask that still hits.
 
     Raises:
-        StatisticsError: the shapes differ, or the heatmap has negative or non-finite values.
+        StatisticsError: the map is no map, has negative or non-finite values, or the square is larger than the mask.
 
     Source:
         Zhang et al., Top-down neural attention by excitation backprop, Int J Comput Vis 126:1084 (2018).
     """
-    values, inside = _checked(heatmap, mask)
-    if not inside.any() or not values.max() > 0:
+    values = np.asarray(cells, dtype=np.float64)
+    if values.ndim != 2 or not values.size:
+        raise StatisticsError(f"a map must be (m, n) cells; got {values.shape}")
+    _refuse_no_heatmap(values)
+    on_lesion = cells_on_lesion(mask, values.shape, seen_side=seen_side, tolerance_pixels=tolerance_pixels)
+    if not values.max() > 0:
         return False
-    strongest = np.argwhere(values >= (1 - _PLATEAU) * values.max())
-    centre = strongest.mean(axis=0)
-    point = strongest[np.argmin(np.hypot(*(strongest - centre).T))]
-    distances = np.hypot(*(np.argwhere(inside) - point).T)
-    return bool(distances.min() <= tolerance_pixels)
+    strongest = np.argwhere(values == values.max())
+    row, column = strongest[np.argmin(np.hypot(*(strongest - strongest.mean(axis=0)).T))]
+    return bool(on_lesion[row, column])
+
+
+def cells_on_lesion(
+    mask: NDArray[np.bool_],
+    grid: tuple[int, ...],
+    *,
+    seen_side: int,
+    tolerance_pixels: float = POINTING_TOLERANCE,
+) -> NDArray[np.bool_]:
+    """Tell of each cell of a map whether its centre lies on the mask or near: their share is the chance of a hit.
+
+    Args:
+        mask: (h, w), true (or not 0) on the lesion.
+        grid: rows and columns of cells over the central square.
+        seen_side: side of that square, pixels.
+        tolerance_pixels: largest Euclidean distance from the mask.
+
+    Returns:
+        (m, n).
+
+    Raises:
+        StatisticsError: the square is larger than the mask, or empty.
+    """
+    inside = _seen(mask, seen_side)
+    on_lesion = np.zeros(grid, dtype=bool)
+    lesion = np.argwhere(inside)
+    if not lesion.size:
+        return on_lesion
+    rows, columns = (
+        (side - seen_side) / 2 + (np.arange(count) + 0.5) * seen_side / count - 0.5
+        for side, count in zip(inside.shape, grid, strict=True)
+    )
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            on_lesion[i, j] = np.hypot(lesion[:, 0] - row, lesion[:, 1] - column).min() <= tolerance_pixels
+    return on_lesion
+
+
+def _seen(mask: NDArray[np.bool_], seen_side: int) -> NDArray[np.bool_]:
+    inside = np.asarray(mask).astype(bool)
+    if inside.ndim != 2 or not 0 < seen_side <= min(inside.shape):
+        raise StatisticsError(f"the seen square must lie in the mask (h, w); got {inside.shape} and side {seen_side}")
+    return inside
 
 
 def _checked(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     values, inside = np.asarray(heatmap, dtype=np.float64), np.asarray(mask).astype(bool)
     if values.ndim != 2 or values.shape != inside.shape:
         raise StatisticsError(f"heatmap and mask must be (h, w) alike; got {values.shape} and {inside.shape}")
+    _refuse_no_heatmap(values)
+    return values, inside
+
+
+def _refuse_no_heatmap(values: NDArray[np.float64]) -> None:
     if not (np.isfinite(values).all() and (values >= 0).all()):
         raise StatisticsError("a heatmap must be finite and not negative; got other values. Scale it with `heatmaps`")
-    return values, inside

@@ -69,7 +69,7 @@ STARD_2015 = (
     ),
     StardItem("22", "Time between index test and reference standard"),
     StardItem("23", "Cross tabulation of index test by reference standard", "cross-tabulation", "for every model"),
-    StardItem("24", "Accuracy and its precision", "results", "with 95% intervals"),
+    StardItem("24", "Accuracy and its precision", "results", "with intervals"),
     StardItem("25", "Adverse events"),
     StardItem("26", "Limitations", "limits", "those that the numbers show; the authors know more"),
     StardItem("27", "Implications for practice"),

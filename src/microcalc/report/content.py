@@ -5,6 +5,7 @@ All parts but the title and the runs may be left out, and the report then leaves
 undefined are NaN with a stated reason. The cohort's part is in `cohort_summary`. No drawing, no HTML, no statistics.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -193,8 +194,10 @@ class LocalisationRow:
             NaN if all are.
         share_expected: what an even heatmap would reach: of the square that the network saw, the mean share that the
             mask covers, over the same images.
-        hits: images whose strongest point lies inside the mask (pointing game); an empty heatmap is a miss; None if
-            undefined.
+        hits: images whose strongest cell has its centre on the mask or near it (pointing game); an empty heatmap is a
+            miss; None if undefined.
+        hits_by_chance: mean share of the heatmap's cells that would hit; NaN if unknown.
+        tolerance: how near, pixels of the ROI.
         group: which images, for instance ``malignant``; empty for all.
         grid: rows and columns of cells that the heatmaps were enlarged from; None if unknown.
         empty: images whose heatmap is 0 everywhere.
@@ -206,6 +209,8 @@ class LocalisationRow:
     share_inside: float
     share_expected: float
     hits: int | None
+    hits_by_chance: float = math.nan
+    tolerance: int = 15
     group: str = ""
     grid: Grid | None = None
     empty: int = 0

@@ -142,6 +142,10 @@ def write_report(content: ReportContent, path: Path, *, figures_folder: Path | N
     return (path, *files)
 
 
+def _confidence(run: RunContent) -> float:
+    return 0.95 if run.table1 is None else run.table1.confidence
+
+
 def _run(number: int, run: RunContent, figures: RunFigures, content: ReportContent, side: int) -> _Run:
     synthetic = content.synthetic is not None
     return _Run(
@@ -153,7 +157,9 @@ def _run(number: int, run: RunContent, figures: RunFigures, content: ReportConte
         tables=_tables(run),
         cross=overview.cross_table(run) if any(m.points for m in run.models) else None,
         heatmaps=heatmap_views(run, side=side, synthetic=synthetic),
-        localisation=overview.localisation_table(run.localisation) if run.localisation else None,
+        localisation=overview.localisation_table(run.localisation, confidence=_confidence(run))
+        if run.localisation
+        else None,
         training=overview.training_table(run.histories),
     )
 

@@ -69,10 +69,8 @@ def _few(run: RunContent) -> str:
         f"patient{'s' * (test.patients != 1)}"
     )
     if math.isfinite(width):
-        words += (
-            f"; the interval of an AUC, by patients or images, is up to {width:.2f} wide, so differences between "
-            "models need the paired tests"
-        )
+        words += f"; the interval of an AUC, by patients or images, is up to {width:.2f} wide"
+        words += ", so differences between models need the paired tests" * (len(run.models) > 1)
     return words + (". That is few." if smallest < SMALL_CLASS else ".")
 
 

@@ -192,14 +192,16 @@ def localisation_table(rows: Sequence[LocalisationRow], *, confidence: float = 0
             "Empty heatmaps",
             "Share of the heatmap inside the lesion",
             "Share that an even heatmap would have",
-            f"Strongest point inside the lesion ({confidence:.0%} interval)",
+            f"Strongest cell within {rows[0].tolerance} pixels of the lesion ({100 * confidence:g}% interval)",
+            "Share of the cells that lie so",
         ),
         rows=tuple(_localisation_row(row, groups, grids, confidence) for row in rows),
         notes=(
             "Share: the heatmap's sum inside the mask over its whole sum, mean over the images whose heatmap is not "
             "empty (0 everywhere). Even heatmap: of the same strength all over the square that the network sees. "
-            "Strongest point inside: the pointing game, in which an empty heatmap is a miss; Wilson's interval, images "
-            "as independent.",
+            "Strongest cell: the pointing game, with the middle of the cell; an empty heatmap is a miss; Wilson's "
+            "interval, images as independent. The share of a heatmap's cells that lie so, mean over the images, is "
+            "what pointing at random would hit.",
             *((fineness,) if grids else ()),
             *reasons,
         ),
@@ -234,10 +236,10 @@ def _localisation_row(row: LocalisationRow, groups: bool, grids: bool, confidenc
     cells += [f"{row.images:,}", f"{row.empty:,}"]
     shares = (_percent(row.share_inside), _percent(row.share_expected))
     if not row.images or row.hits is None:
-        return (*cells, *shares, NOT_AVAILABLE)
+        return (*cells, *shares, NOT_AVAILABLE, NOT_AVAILABLE)
     hit = wilson(row.hits, row.images, confidence=confidence)
     rate = interval_text(100 * hit.estimate, 100 * hit.low, 100 * hit.high, 0)
-    return (*cells, *shares, f"{row.hits}/{row.images}, {rate} %")
+    return (*cells, *shares, f"{row.hits}/{row.images}, {rate} %", _percent(row.hits_by_chance))
 
 
 def _area(run: RunContent, name: str) -> str:

@@ -319,9 +319,11 @@ def _paste_pair(canvas: Image.Image, example: HeatmapExample, at: tuple[int, int
     canvas.paste(Image.fromarray(display_grey(example.original)).convert("RGB"), (left, top))
     painted = overlay(example.original, example.heatmap, mask=example.mask)
     canvas.paste(Image.fromarray(painted), (left + width + _GUTTER, top))
-    words = f"{class_word(example.label)}; probability of malignancy {example.probability:.2f}"
-    words += f"; heatmap {_EMPTY}" * example.is_empty
-    ImageDraw.Draw(canvas).text((left, top + height + 4), words, font=font(_TEXT_PIXELS), fill=INK)
+    pen, letters = ImageDraw.Draw(canvas), font(_TEXT_PIXELS - 5)
+    below = f"heatmap for {class_word(example.explained)}" + f", {_EMPTY}" * example.is_empty
+    said = f"{class_word(example.label)}; probability of malignancy {example.probability:.2f}"
+    for words, x in ((said, left), (below, left + width + _GUTTER)):
+        pen.text((x, top + height + 4), words, font=letters, fill=INK)
 
 
 def _upright(canvas: Image.Image, words: str, middle: int) -> None:

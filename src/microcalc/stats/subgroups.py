@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from microcalc.errors import StatisticsError
 from microcalc.predictions import ScoreTable
@@ -29,20 +29,26 @@ from microcalc.stats.operating_point import Measure, confusion
 from microcalc.stats.proportions import Proportion, wilson
 
 __all__ = [
+    "CONTACT_UP_TO",
     "VARIABLES",
     "InteractionTest",
     "SubgroupAuc",
     "SubgroupCounts",
     "Subgroups",
+    "groups_of",
     "subgroup_columns",
     "subgroups",
+    "too_many_groups",
 ]
 
 VARIABLES = ("view", "magnification", "site", "manufacturer", "morphology", "distribution", "birads", "year")
 """Facts of an image by which groups are usually formed."""
 
 MOST_GROUPS = 12
-"""A column with more values than this is no grouping."""
+"""A column with more values than this is no grouping; years are joined to periods first."""
+
+CONTACT_UP_TO = 1.1
+"""Factor of magnification: contact views have up to 1.1 by the breast's thickness, magnification views 1.5 and more."""
 
 SMALLEST_CLASS = 10
 """A group with fewer images of either class is marked as too small and left out of the test."""
@@ -130,9 +136,56 @@ class Subgroups:
 
 
 def subgroup_columns(images: pd.DataFrame) -> tuple[str, ...]:
-    """Name those of `VARIABLES` that divide the images: at least 2 values that are known, at most 12."""
-    counts = {name: images.loc[images[name] != "", name].nunique() for name in VARIABLES if name in images}
-    return tuple(name for name, count in counts.items() if 2 <= count <= MOST_GROUPS)
+    """Name those of `VARIABLES` that divide the images: at least 2 groups that are known, at most 12."""
+    return tuple(name for name, count in _counts_of_groups(images).items() if 2 <= count <= MOST_GROUPS)
+
+
+def too_many_groups(images: pd.DataFrame) -> dict[str, int]:
+    """Those of `VARIABLES` with more than 12 values, and how many: they make no subgroups by themselves."""
+    return {name: count for name, count in _counts_of_groups(images).items() if count > MOST_GROUPS}
+
+
+def _counts_of_groups(images: pd.DataFrame) -> dict[str, int]:
+    columns = {name: groups_of(images[name], variable=name) for name in VARIABLES if name in images}
+    return {name: len(set(groups) - {""}) for name, groups in columns.items()}
+
+
+def groups_of(values: ArrayLike, *, variable: str) -> NDArray[np.object_]:
+    """Put the values of a variable into groups.
+
+    Factors of magnification become ``contact`` and ``magnified``, for every view has a factor of its own; more than 12
+    years become periods of equal length. All others stay as they are.
+
+    Args:
+        values: (n,) of the images as text; empty where it is not known.
+        variable: its name.
+
+    Returns:
+        (n,) text.
+    """
+    given = np.array([str(value) for value in np.asarray(values, dtype=object)], dtype=object)
+    if variable == "magnification" and _all_match(given, r"\d+(\.\d+)?"):
+        return np.array([_exposure(value) for value in given], dtype=object)
+    years = sorted({int(value) for value in given if value}) if _all_match(given, r"\d{4}") else []
+    if variable == "year" and len(years) > MOST_GROUPS:
+        length = -(-(years[-1] - years[0] + 1) // MOST_GROUPS)
+        return np.array([_period(value, years[0], length) for value in given], dtype=object)
+    return given
+
+
+def _all_match(values: NDArray[np.object_], pattern: str) -> bool:
+    return all(re.fullmatch(pattern, value) for value in values if value)
+
+
+def _exposure(factor: str) -> str:
+    return factor and ("magnified" if float(factor) > CONTACT_UP_TO else "contact")
+
+
+def _period(year: str, first: int, length: int) -> str:
+    if not year:
+        return ""
+    begin = first + (int(year) - first) // length * length
+    return f"{begin}–{begin + length - 1}"
 
 
 def subgroups(
@@ -148,7 +201,7 @@ def subgroups(
 
     Args:
         table: scores of the test set.
-        values: (n,) group of each image as text; empty where it is not known.
+        values: (n,) value of each image as text; empty where it is not known. `groups_of` puts them into groups.
         variable: name of the variable.
         cutoffs: of the models, for the counts.
         smallest: fewest images of each class that make a group large enough.
@@ -157,7 +210,7 @@ def subgroups(
     Raises:
         StatisticsError: another number of values than of images.
     """
-    group = np.asarray(values, dtype=object)
+    group = groups_of(values, variable=variable)
     if group.shape != table.y_true.shape:
         raise StatisticsError(f"{variable} needs a value for each of {table.y_true.size} images; {group.shape} came")
     names = sorted({str(value) for value in group if value != ""}, key=_natural)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from microcalc.cohort import ROI_SIDE, read_roi
 from microcalc.learn.gradcam import heatmaps
 from microcalc.learn.job import Job
-from microcalc.learn.localisation import even_share, pointing_hit, share_inside
+from microcalc.learn.localisation import POINTING_TOLERANCE, cells_on_lesion, even_share, pointing_hit, share_inside
 from microcalc.learn.predict import Scores, read_scores
 from microcalc.report.content import HeatmapExample, HeatmapPanel, LocalisationRow, Outcome
 from microcalc.stats import OperatingPoint
@@ -29,6 +29,8 @@ _CHUNK = 32
 
 _ONE_CELL = (1, 1)
 
+FloatMap = NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class _Chosen:
@@ -38,11 +40,15 @@ class _Chosen:
 
 @dataclass(frozen=True)
 class _Meeting:
-    """How one heatmap meets its lesion: share inside (NaN: empty heatmap), share of an even one, pointing game."""
+    """How one heatmap meets its lesion: share inside (NaN: empty heatmap), share of an even one, pointing game.
+
+    ``chance`` is the share of the map's cells that would hit.
+    """
 
     share: float
     expected: float
     hit: bool
+    chance: float
 
 
 def heatmap_panel(plan: Plan, job: Job, point: OperatingPoint) -> HeatmapPanel:
@@ -118,6 +124,8 @@ def _localisation_row(network: str, group: str, grid: tuple[int, int], met: list
         share_inside=_mean([m.share for m in shown]),
         share_expected=_mean([m.expected for m in shown]),
         hits=sum(m.hit for m in met) if can_point else None,
+        hits_by_chance=_mean([m.chance for m in met]) if can_point else math.nan,
+        tolerance=POINTING_TOLERANCE,
         group=group,
         grid=grid,
         empty=len(met) - len(shown),
@@ -134,8 +142,16 @@ def _meetings(plan: Plan, job: Job, scores: Scores, label: int) -> Iterator[_Mee
         for position, heatmap in zip(part, _enlarged(job, scores.maps[part, label]), strict=True):
             mask = _mask(plan, str(names.iloc[int(scores.rows[position])]))
             if mask is not None:
-                expected = even_share(mask, seen_side=_seen_side(job))
-                yield _Meeting(share_inside(heatmap, mask), expected, pointing_hit(heatmap, mask))
+                yield _meeting(heatmap, scores.maps[position, label], mask, seen_side=_seen_side(job))
+
+
+def _meeting(heatmap: FloatMap, cells: FloatMap, mask: NDArray[np.bool_], *, seen_side: int) -> _Meeting:
+    return _Meeting(
+        share=share_inside(heatmap, mask),
+        expected=even_share(mask, seen_side=seen_side),
+        hit=pointing_hit(cells, mask, seen_side=seen_side),
+        chance=float(cells_on_lesion(mask, cells.shape, seen_side=seen_side).mean()),
+    )
 
 
 def _mean(values: list[float]) -> float:

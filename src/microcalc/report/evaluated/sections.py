@@ -28,6 +28,7 @@ from microcalc.report.printed import PrintedTable
 from microcalc.report.words import Names
 from microcalc.stats.evaluation import Evaluation
 from microcalc.stats.inputs import FloatArray
+from microcalc.stats.subgroups import MOST_GROUPS, too_many_groups
 from microcalc.vocabulary import Split
 
 __all__ = ["evaluation_sections", "observed_scores", "printed_tables"]
@@ -114,10 +115,16 @@ def evaluation_sections(e: Evaluation, names: Names | None = None, *, stem: str 
         if calibrated
         else None,
         Section("Lesions, breasts, patients", tables=tables["levels"]),
-        Section("Subgroups", (_SUBGROUPS,), tables.get("subgroups", ())),
+        Section("Subgroups", (_SUBGROUPS, *_ungrouped(e)), tables.get("subgroups", ())),
         Section("Readers against models", tables=tables.get("readers", ())),
     )
     return tuple(s for s in candidates if s is not None and (s.tables or s.figures))
+
+
+def _ungrouped(e: Evaluation) -> tuple[str, ...]:
+    left = {name: n for name, n in too_many_groups(e.test.images).items() if name not in e.plan.subgroups}
+    named = ", ".join(f"{name} ({count})" for name, count in left.items())
+    return (f"With more than {MOST_GROUPS} values, and so not grouped: {named}.",) if left else ()
 
 
 _CUTOFFS = (
