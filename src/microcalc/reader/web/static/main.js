@@ -16,7 +16,7 @@ const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 /** @type {any} what every page needs to know; see `Room` in exam.js */
 const room = {
   me: null,
-  study: null,
+  study: { name: "", identity: "", networks: [] },
   pacs: false,
   over: (/** @type {string} */ text) => {
     byId("place").textContent = text;
@@ -144,17 +144,17 @@ function askLogin({ detail }) {
 async function begin() {
   try {
     room.me = await api.me();
-    const none = { name: "", networks: [] };
-    [room.study, room.pacs] = await Promise.all([
-      api.study().catch((error) => {
-        announce(error.message, "assertive");
-        return none;
-      }),
+    const before = room.study.identity;
+    const [study, pacs] = await Promise.all([
+      api.study().catch((error) => announce(error.message, "assertive")),
       api.pacs().then(
         (answer) => answer.configured,
         () => false,
       ),
     ]);
+    room.pacs = pacs;
+    Object.assign(room.study, study); // an open exam has this very object
+    if (page instanceof ExamPage && room.study.identity !== before) page.redraw();
   } catch (error) {
     if (/** @type {any} */ (error).status !== 401) announce(/** @type {Error} */ (error).message, "assertive");
     return;
