@@ -409,6 +409,23 @@ def test_the_map_gives_words_their_meaning(tmp_path: Path):
     assert rows[0].values["view"] == "CC"
 
 
+def test_only_columns_of_the_map_must_show_all_their_cells(tmp_path: Path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    rows = [["uid", "Final\npathology", "who", "remarks"], ["1.2", "ADH", "x", "=1+1"], ["1.3", "IDC", "y", "z"]]
+    for cells in rows:
+        book.active.append(cells)
+    book.active.merge_cells("C3:D3")
+    book.save(tmp_path / "t.xlsx")
+    columns = {"sop_uid": "uid", "pathology": "Final pathology"}
+    assert [r.values["pathology"] for r in read_labels(tmp_path / "t.xlsx", ColumnMap(columns=columns))] == [
+        "high_risk", "invasive",
+    ]  # fmt: skip
+    for more, words in ({"site": "remarks"}, "without one: D2"), ({"view": "who", "site": "remarks"}, "without one"):
+        with pytest.raises(TableError, match=words):
+            read_labels(tmp_path / "t.xlsx", ColumnMap.model_validate({"columns": {**columns, **more}}))
+
+
 def test_label_and_pathology_must_agree(tmp_path: Path):
     column_map = ColumnMap(columns={"sop_uid": "uid", "pathology": "dx", "label": "y", "roi_row": "r", "roi_col": "c"})
     table = sheet(tmp_path / "t.csv", "uid,dx,y,r,c", "1.2,ADH,1,5,5", "1.2,ADH,0,5,5", "1.2,,1,5,5", "1.2,IDC,,5,5")

@@ -61,6 +61,9 @@ def test_a_name_that_stands_twice_is_refused(tmp_path: Path):
 ROWS: list[list[object]] = [["id", "mass", "dx"], ["1", "no", "ADH"], ["2", "yes", "IDC"], ["3", None, None]]
 
 
+LEGEND: list[list[object]] = [[], ["a legend", None, None, "=1+1"], [], [None, None, None, "x"], []]
+
+
 def test_a_merged_cell_has_its_value_in_each_of_its_rows(tmp_path: Path):
     path = merged(tmp_path / "t.xlsx", ROWS, "B3:B4", "C3:C4")
     assert read_sheet(path).to_numpy().tolist() == [["1", "no", "ADH"], ["2", "yes", "IDC"], ["3", "yes", "IDC"]]
@@ -82,6 +85,48 @@ def test_merged_cells_across_columns_or_with_the_header_are_refused_by_name(tmp_
 def test_a_merged_line_of_text_below_the_table_hides_nothing(tmp_path: Path):
     path = merged(tmp_path / "t.xlsx", [*ROWS, ["a note"], [None, None, "x"]], "A5:C5", "A6:B6")
     assert read_sheet(path).to_numpy().tolist()[3:] == [["a note", "", ""], ["", "", "x"]]
+
+
+def test_merged_cells_and_formulas_beside_the_table_are_of_no_concern(tmp_path: Path):
+    rows = [*ROWS, [None, "=COUNTA(A2:A4)"]]
+    rows = [[*row, None, None, None, None][:5] + more for row, more in zip(rows, LEGEND, strict=True)]
+    path = merged(tmp_path / "t.xlsx", rows, "F2:H4", "D2:E3")
+    assert read_sheet(path).to_numpy().tolist()[2] == ["3", "", ""]
+
+
+def test_a_line_of_totals_in_the_last_row_is_read_as_it_stands(tmp_path: Path):
+    path = merged(tmp_path / "t.xlsx", [[*ROWS[0], "n"], *ROWS[1:], ["total", None, None, 3]], "A5:C5")
+    assert read_sheet(path).to_numpy().tolist()[3] == ["total", "", "", "3"]
+    path = merged(tmp_path / "t.xlsx", [*ROWS[:3], ["3", None, "UDH"], ["4", "no", "UDH"]], "A4:B4")
+    with pytest.raises(TableError, match="others: A4:B4"):
+        read_sheet(path)
+
+
+def test_only_columns_that_are_needed_must_show_all(tmp_path: Path):
+    rows: list[list[object]] = [["id", "mass", "remarks", None], ["1", "no", "=1+1", "x"], ["2", "no", "see", "y"]]
+    path = merged(tmp_path / "t.xlsx", [*rows, ["3", "no", "a", "b"]], "C1:D1", "C3:D3")
+    assert read_sheet(path, needed={"id", "mass"}.__contains__)["mass"].tolist() == ["no", "no", "no"]
+    with pytest.raises(TableError, match="without one: C2"):
+        read_sheet(path)
+    path = merged(tmp_path / "t.xlsx", [rows[0], rows[2]], "C1:D1")
+    with pytest.raises(TableError, match="others: C1:D1"):
+        read_sheet(path)
+    path = merged(tmp_path / "t.xlsx", [rows[0], rows[2]], "B2:C2")
+    with pytest.raises(TableError, match="others: B2:C2"):
+        read_sheet(path, needed={"remarks"}.__contains__)
+    unnamed = merged(tmp_path / "t.xlsx", [["id", "mass", None, "dx"], ["1", "no", "x", "ADH"]], "B2:C2")
+    assert read_sheet(unnamed, needed={"mass", "dx"}.__contains__)["mass"].tolist() == ["no"]
+    with pytest.raises(TableError, match="others: B2:C2"):
+        read_sheet(unnamed, needed={"(column C)"}.__contains__)
+
+
+def test_rows_that_are_formulas_alone_are_not_lost(tmp_path: Path):
+    path = workbook(tmp_path / "t.xlsx", ["id", "mass"], ["1", "no"], ["=A2+1", "=B2"])
+    with pytest.raises(TableError, match="without one: A3, B3"):
+        read_sheet(path)
+    path = workbook(tmp_path / "t.xlsx", ["id"], ["1"], ["=A2+1"])
+    with pytest.raises(TableError, match="without one: A3"):
+        read_sheet(path)
 
 
 def test_a_formula_that_was_never_calculated_is_refused_by_name(tmp_path: Path):

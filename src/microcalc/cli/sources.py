@@ -55,7 +55,7 @@ def columns(
     """Propose a column map from the headers of a spreadsheet; look at it and mend it before you use it."""
     if out is not None and out.exists():
         raise InputError(f"{out}: a map must be a new file, since you may have mended this one; name another")
-    guesses = guess_columns(read_sheet(spreadsheet, sheet=sheet))
+    guesses = guess_columns(read_sheet(spreadsheet, sheet=sheet, needed=_none_yet))
     _show_guesses(guesses)
     text, missing = draft_of_guesses(guesses, comment=_map_comment(spreadsheet))
     for reason in missing:
@@ -167,6 +167,11 @@ def tell_cohort(cohort: Cohort, *, key: Path | None) -> None:
     typer.echo(f"next: microcalc cohort check {cohort.folder}{privacy}")
 
 
+def _none_yet(_header: str) -> bool:
+    """No column must show all its cells before the map says which are read."""
+    return False
+
+
 def _map(labels: Path, sheet: str | None, path: Path | None, dry_run: bool) -> ColumnMap:
     """The map that was given; in a dry run without one, the one that would be proposed."""
     if path is not None:
@@ -176,7 +181,7 @@ def _map(labels: Path, sheet: str | None, path: Path | None, dry_run: bool) -> C
             "the columns of the spreadsheet must be mapped before a cohort is made: "
             f"microcalc cohort columns {labels} --out MAP.yaml, look at MAP.yaml, then give it as --columns MAP.yaml"
         )
-    guesses = guess_columns(read_sheet(labels, sheet=sheet))
+    guesses = guess_columns(read_sheet(labels, sheet=sheet, needed=_none_yet))
     proposed = map_of_guesses(guesses, source=str(labels))
     typer.echo("columns, as guessed from their headers (no --columns was given):")
     typer.echo(column_map_yaml(proposed).rstrip())

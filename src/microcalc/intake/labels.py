@@ -137,7 +137,14 @@ def read_labels(path: Path, column_map: ColumnMap, *, sheet: str | None = None) 
     Raises:
         TableError: the file cannot be read, or lacks a column of the map.
     """
-    return label_rows(read_sheet(path, sheet=sheet), column_map, source=str(path))
+    mapped = set(_mapped(column_map).values())
+    table = read_sheet(path, sheet=sheet, needed=lambda name: one_line(name) in mapped)
+    return label_rows(table, column_map, source=str(path))
+
+
+def _mapped(column_map: ColumnMap) -> dict[str, str]:
+    """Header of each field and rule."""
+    return {**column_map.columns, **{code: rule.column for code, rule in column_map.rules.items()}}
 
 
 def label_rows(table: pd.DataFrame, column_map: ColumnMap, *, source: str) -> list[LabelRow]:
@@ -152,8 +159,7 @@ def label_rows(table: pd.DataFrame, column_map: ColumnMap, *, source: str) -> li
         TableError: it lacks a column of the map.
     """
     table = table.rename(columns=one_line)
-    mapped = {**column_map.columns, **{code: rule.column for code, rule in column_map.rules.items()}}
-    missing = [f"{header!r} ({name})" for name, header in mapped.items() if header not in table.columns]
+    missing = [f"{header!r} ({name})" for name, header in _mapped(column_map).items() if header not in table.columns]
     if missing:
         raise TableError(
             f"{source}: the columns of the map must stand in the spreadsheet; {', '.join(missing)} missing, "

@@ -2,6 +2,7 @@
 
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -12,24 +13,28 @@ from microcalc.intake.sheet_cells import as_seen, find_hidden
 
 __all__ = ["read_sheet", "seen_rows", "workbook_rows"]
 
+Needed = Callable[[str], bool]
+"""Whether the column of a name will be read."""
+
 _WORKBOOKS = (".xlsx", ".xlsm")
 _DELIMITERS = ",;\t"
 """What may separate the cells of a CSV file; spreadsheets of some countries write semicolons."""
 
 
-def read_sheet(path: Path, *, sheet: str | None = None) -> pd.DataFrame:
+def read_sheet(path: Path, *, sheet: str | None = None, needed: Needed | None = None) -> pd.DataFrame:
     """Read a table cell by cell as stripped text; empty cells are empty texts, empty rows and columns are left out.
 
     Args:
         path: CSV (UTF-8; comma, semicolon or tab) or XLSX; the first line names the columns.
         sheet: of a workbook; default the first.
+        needed: columns that will be read: no cell of theirs may be hidden; default all that have a name.
 
     Raises:
         TableError: the file cannot be read, is empty, names a column twice, or hides values (`seen_rows`).
     """
     if path.suffix.casefold() == ".xls":
         raise TableError(f"{path}: a workbook must be XLSX; this is the older XLS. Save it as XLSX or as CSV UTF-8")
-    table = _workbook(path, sheet) if path.suffix.casefold() in _WORKBOOKS else _csv(path)
+    table = _workbook(path, sheet, needed) if path.suffix.casefold() in _WORKBOOKS else _csv(path)
     table = without_unnamed(table.set_axis([str(name).strip() for name in table.columns], axis=1))
     twice = sorted(set(table.columns[table.columns.duplicated()]))
     if twice:
@@ -59,8 +64,8 @@ def _csv(path: Path) -> pd.DataFrame:
     return cells[1:].set_axis(list(cells.iloc[0]), axis=1).reset_index(drop=True)
 
 
-def _workbook(path: Path, sheet: str | None) -> pd.DataFrame:
-    header, *rows = [[cell_text(cell) for cell in row] for row in seen_rows(path, sheet=sheet)]
+def _workbook(path: Path, sheet: str | None, needed: Needed | None) -> pd.DataFrame:
+    header, *rows = [[cell_text(cell) for cell in row] for row in seen_rows(path, sheet=sheet, needed=needed)]
     while header and not header[-1]:
         header.pop()
     cells = [[*row, *[""] * len(header)][: len(header)] for row in rows]
@@ -80,18 +85,20 @@ def workbook_rows(path: Path, *, sheet: str | None = None) -> list[tuple[object,
     return _rows_and_part(path, sheet)[0]
 
 
-def seen_rows(path: Path, *, sheet: str | None = None) -> list[tuple[object, ...]]:
+def seen_rows(path: Path, *, sheet: str | None = None, needed: Needed | None = None) -> list[tuple[object, ...]]:
     """Read the cells of a workbook as a person sees them: a merged cell has its value in each of its rows.
 
     Args:
         path: XLSX.
         sheet: default the first.
+        needed: as for `read_sheet`.
 
     Raises:
-        TableError: as `workbook_rows`; a formula has no value, or cells are merged across columns.
+        TableError: as `workbook_rows`; in a column that is needed a formula has no value, or cells are merged across
+            columns.
     """
     rows, part = _rows_and_part(path, sheet)
-    return as_seen(rows, find_hidden(path, part), source=str(path))
+    return as_seen(rows, find_hidden(path, part), source=str(path), needed=needed)
 
 
 def _rows_and_part(path: Path, sheet: str | None) -> tuple[list[tuple[object, ...]], str]:

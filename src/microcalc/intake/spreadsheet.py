@@ -92,7 +92,7 @@ def from_table(
 def _read(source: TableSource) -> TextTable:
     suffix = source.path.suffix.casefold()
     if suffix in _WORKBOOKS:
-        return _from_rows(seen_rows(source.path, sheet=source.sheet))
+        return _from_rows(seen_rows(source.path, sheet=source.sheet, needed=_is_read))
     if suffix == ".xls":
         raise TableError(
             f"{source.path}: a workbook must be XLSX; this is the older XLS. Save it as XLSX or as CSV UTF-8"
@@ -114,7 +114,7 @@ def _named_columns(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
     """The contract's columns and ``image_path``, however their names are spelled; and the names of all others."""
     spelled: dict[str, list[str]] = defaultdict(list)
     for name in map(str, table.columns):
-        spelled[re.sub(r"[\s-]+", "_", name.casefold())].append(name)
+        spelled[_spelled(name)].append(name)
     for column, names in spelled.items():
         if len(names) > 1 and column in (*COLUMNS, *PATH_COLUMNS):
             raise TableError(f"{path}, line 1: column {column} must stand in a table once; it is there as {names}")
@@ -130,6 +130,14 @@ def _named_columns(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
     wanted = {spelled[c][0]: c for c in COLUMNS if c in spelled} | {spelled[of_path[0]][0]: "image_path"}
     others = [str(c) for c in table.columns if c and c not in wanted]
     return table[list(wanted)].rename(columns=wanted), others
+
+
+def _spelled(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", name.casefold())
+
+
+def _is_read(name: str) -> bool:
+    return _spelled(name) in (*COLUMNS, *PATH_COLUMNS)
 
 
 def _path(folder: Path, text: str) -> Path:
