@@ -1,13 +1,14 @@
 """What becomes of work on the page when a session ends, and of the page when somebody else logs in."""
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, select, update
 
 from microcalc.reader.room.people import Role, add_account
-from microcalc.reader.store.models import LoginSession
+from microcalc.reader.store.models import LoginSession, now
 from page_browser import Browser, Room, Visitor, chromium, served, visiting
 from reader_room import PASSWORD, StandIn
 from test_page_story import click, exam, marks
@@ -22,6 +23,17 @@ def browser() -> Iterator[Browser]:
 def sessions_end(room: Room) -> None:
     with room.store.writing() as session:
         session.execute(delete(LoginSession))
+
+
+def unused(room: Room, hours: float) -> None:
+    with room.store.writing() as session:
+        session.execute(update(LoginSession).values(seen=now() - dt.timedelta(hours=hours)))
+
+
+def last_use(room: Room) -> dt.timedelta:
+    """How long ago."""
+    with room.store.reading() as session:
+        return now() - session.scalars(select(LoginSession.seen)).one()
 
 
 def marked(visitor: Visitor) -> None:
@@ -77,3 +89,21 @@ def test_whoever_logs_in_after_another_does_not_work_in_their_name(browser: Brow
             said.wait_for(state="detached")
             visitor.saved()
             assert [(mark["reader"], mark["pathology"]) for mark in marks(visitor)] == [("anna", "dcis")]
+
+
+def test_a_worklist_that_refreshes_itself_does_not_keep_the_session_alive(browser: Browser, tmp_path: Path):
+    with served(tmp_path) as room, visiting(browser, room) as visitor:
+        visitor.expected += ("401", "Failed to load resource")
+        visitor.page.clock.install()
+        visitor.by_token()
+        unused(room, hours=11)
+        with visitor.page.expect_response("**/watched/refused") as told:
+            visitor.page.clock.run_for(16_000)
+        assert told.value.status == 200
+        assert last_use(room) > dt.timedelta(hours=10)
+        with visitor.page.expect_response("**/exams/search"):
+            visitor.page.get_by_role("radio", name="new").check()
+        assert last_use(room) < dt.timedelta(minutes=5)
+        unused(room, hours=13)
+        visitor.page.clock.run_for(16_000)
+        visitor.page.get_by_role("dialog", name="Log in").wait_for()

@@ -1,12 +1,16 @@
 """Who may pass: log-in, roles, CSRF, other sites, foreign names, the proxy, and how guesses are slowed down."""
 
+import datetime as dt
+
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from microcalc.errors import InputError, ProtocolError
 from microcalc.reader.room.people import GuessLimit, Role, add_account
 from microcalc.reader.room.room import Room
 from microcalc.reader.settings import Proxy, Settings, network_of
+from microcalc.reader.store.models import LoginSession
 from reader_room import PASSWORD, Guest, Rooms, mammogram
 
 pytest_plugins = ("reader_room_fixtures",)
@@ -67,6 +71,14 @@ def test_with_tls_the_cookie_goes_over_tls_only(rooms: Rooms):
     assert answer.headers["set-cookie"].startswith("__Host-microcalc-")
     assert "Secure" in answer.headers["set-cookie"]
     assert "max-age" in answer.headers["strict-transport-security"]
+
+
+@pytest.mark.parametrize(("headers", "status"), [({"X-Background": "1"}, 401), ({}, 200)])
+def test_a_session_that_only_its_page_uses_ends_in_time(owner: Guest, headers: dict[str, str], status: int):
+    for hours, expected in ((11, 200), (2, status)):
+        with owner.room.store.writing() as session:
+            session.scalars(select(LoginSession)).one().seen -= dt.timedelta(hours=hours)
+        assert owner.http.get("/api/exams", headers=headers).status_code == expected
 
 
 def test_a_change_without_the_csrf_token_is_refused(owner: Guest):

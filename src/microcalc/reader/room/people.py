@@ -197,13 +197,14 @@ def open_session(session: Session, account: Account) -> str:
     return cookie
 
 
-def person_of_cookie(store: Store, cookie: str, *, idle: dt.timedelta) -> Person | None:
+def person_of_cookie(store: Store, cookie: str, *, idle: dt.timedelta, touch: bool = True) -> Person | None:
     """Who a cookie belongs to; nobody where the session has ended.
 
     Args:
         store: of the sessions.
         cookie: as it came.
         idle: after which an unused session ends.
+        touch: this is a use of the session; False for what a page asks by itself.
     """
     with store.reading() as session:
         row = session.execute(
@@ -216,7 +217,7 @@ def person_of_cookie(store: Store, cookie: str, *, idle: dt.timedelta) -> Person
         login, account = row[0], row[1]
         person = Person(account.id, account.name, Role(account.role), login.csrf, login.id)
         stale = login.seen < now() - SEEN_EVERY
-    if stale:
+    if stale and touch:
         _touch(store, person)
     return person
 

@@ -1,7 +1,9 @@
 """Who may pass: the dependencies that every route names, from the session cookie, the CSRF token and the role.
 
 A change needs the session's token in the header ``X-CSRF`` and must not come from another site; a look needs the
-session alone. Where an identity provider says who it is, the session must be that person's.
+session alone. What a page asks by itself, to be up to date, says so in ``X-Background`` and is no use of the session:
+a page that is left open does not keep it alive. Where an identity provider says who it is, the session must be that
+person's.
 """
 
 from typing import Annotated
@@ -39,7 +41,8 @@ def looker(request: Request, response: Response, room: InRoom) -> Person:
         Problem: 401, nobody is.
     """
     cookie = request.cookies.get(room.cookie_name, "")
-    person = person_of_cookie(room.store, cookie, idle=room.idle) if cookie else None
+    touch = "x-background" not in request.headers
+    person = person_of_cookie(room.store, cookie, idle=room.idle, touch=touch) if cookie else None
     if room.settings.proxy.identity_header:
         return _identified(request, response, room, person)
     if person is None:

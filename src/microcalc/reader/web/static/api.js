@@ -56,12 +56,14 @@ function signedOut(error) {
  * @param {string} method
  * @param {string} path below api/
  * @param {any} [body] sent as JSON, or as it is where it is FormData
+ * @param {boolean} [background] the page asks by itself: that does not keep the session alive
  * @returns {Promise<Response>}
  */
-async function request(method, path, body) {
+async function request(method, path, body, background = false) {
   const before = csrf;
   const headers = method === "GET" || path === "login" ? {} : await tokenHeader();
   if (body !== undefined && !(body instanceof FormData)) headers["Content-Type"] = "application/json";
+  if (background) headers["X-Background"] = "1";
   let answer;
   try {
     answer = await fetch(`api/${path}`, {
@@ -78,16 +80,16 @@ async function request(method, path, body) {
     if (answer.status === 401 && path !== "login") signedOut(error);
     if (answer.status === 403 && method !== "GET" && before && csrf === before) {
       csrf = ""; // the token may be that of an earlier session: once more with the one of now
-      return request(method, path, body);
+      return request(method, path, body, background);
     }
     throw error;
   }
   return answer;
 }
 
-/** @param {string} method @param {string} path @param {any} [body] @returns {Promise<any>} */
-async function json(method, path, body) {
-  const answer = await request(method, path, body);
+/** @param {string} method @param {string} path @param {any} [body] @param {boolean} [background] @returns {Promise<any>} */
+async function json(method, path, body, background) {
+  const answer = await request(method, path, body, background);
   return answer.status === 204 ? null : answer.json();
 }
 
@@ -121,8 +123,8 @@ export const api = {
   logout: () => json("POST", "logout"),
   /** @returns {Promise<Study>} */
   study: () => json("GET", "study"),
-  /** The words may name a patient: not in the address. @param {string} search @param {string} status @returns {Promise<ExamRow[]>} */
-  exams: (search, status) => json("POST", "exams/search", { search, status: status || undefined }),
+  /** The words may name a patient: not in the address. @param {string} search @param {string} status @param {boolean} [background] @returns {Promise<ExamRow[]>} */
+  exams: (search, status, background) => json("POST", "exams/search", { search, status: status || undefined }, background),
   /** @param {string} id @returns {Promise<ExamInfo>} */
   exam: (id) => json("GET", `exams/${safe(id)}`),
   /** @param {string} id */
@@ -157,10 +159,10 @@ export const api = {
   },
   /** @param {string} id @param {number} revision of the square, as it is shown @returns {Promise<OutboxEntry[]>} */
   send: (id, revision) => json("POST", `readings/${safe(id)}/send`, { revision }),
-  /** @returns {Promise<OutboxEntry[]>} */
-  outbox: () => json("GET", "outbox"),
-  /** @returns {Promise<RefusedFile[]>} of the watched folder, the newest first */
-  refusedFiles: () => json("GET", "watched/refused"),
+  /** Asked again and again while something waits. @returns {Promise<OutboxEntry[]>} */
+  outbox: () => json("GET", "outbox", undefined, true),
+  /** Asked with each refresh of the worklist. @returns {Promise<RefusedFile[]>} of the watched folder, the newest first */
+  refusedFiles: () => json("GET", "watched/refused", undefined, true),
   /** @returns {Promise<{configured: boolean}>} */
   pacs: () => json("GET", "pacs"),
   /** @param {Record<string, string>} terms @returns {Promise<{studies: any[], more: boolean}>} */

@@ -108,7 +108,7 @@ export class Worklist {
       this.upload(event.dataTransfer?.files);
     });
     this.interval = setInterval(() => {
-      if (!document.hidden) this.load();
+      if (!document.hidden) this.load(true);
     }, REFRESH_MS);
   }
 
@@ -121,10 +121,11 @@ export class Worklist {
     this.timer = setTimeout(() => this.load(), SEARCH_DELAY_MS);
   }
 
-  async load() {
+  /** @param {boolean} [background] nobody asked for it */
+  async load(background = false) {
     const asked = (this.asked = Symbol("load"));
     try {
-      const exams = await api.exams(this.search.value.trim(), this.status);
+      const exams = await api.exams(this.search.value.trim(), this.status, background);
       if (asked === this.asked) this.fill(exams);
       await this.refusals.load();
     } catch (error) {
