@@ -423,3 +423,17 @@ def test_empty_files_in_both_classes_are_damaged_and_not_contradictory(source: P
     with pytest.raises(InputError, match="2 of 6 are not") as refusal:
         from_folders(source, tmp_path / "c")
     assert "must stand in one class" not in str(refusal.value)
+
+
+def test_with_a_key_a_description_in_the_file_name_is_kept_in_words_of_bi_rads(tmp_path: Path):
+    names = [("benign", "vascular"), ("malignant", "pleomorphic"), ("malignant", "starlike")]
+    for number, (label, words) in enumerate(names):
+        path = tmp_path / "mine" / label / f"{words}_{label}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_png(picture(number)))
+    pattern = r"(?P<morphology>[a-z]+)_(?P<patient>\w+)"
+    settings = IntakeSettings(key=tmp_path / "k")
+    made = from_folders(tmp_path / "mine", tmp_path / "c", settings, patient_pattern=pattern)
+    assert made.table["morphology"].tolist() == ["vascular", "fine_pleomorphic", ""]
+    (told,) = [v for v in made.record["verdicts"] if v["code"] == "free-text"]
+    assert told["message"].startswith("1 image: a description of the calcifications was left empty (morphology 1)")

@@ -304,3 +304,38 @@ def test_with_a_key_a_day_that_cannot_be_shifted_is_named_by_its_row(folder: Pat
     made = from_table(source, tmp_path / "c", IntakeSettings(key=tmp_path / "k", skip_bad=True))
     assert len(made.table) == 3
     assert len(from_table(source, tmp_path / "open").table) == 4
+
+
+DESCRIBED = [
+    ("Pleomorphic", "clustered"),
+    ("vascular", "Grouped"),
+    ("spicules near clip", "unknown"),
+    ("COARSE", "see Gundula"),
+]
+"""Morphology and distribution of the four images; the third distribution says nothing, so nothing is lost."""
+
+
+def described(folder: Path) -> TableSource:
+    rows = [[*row, *words] for row, words in zip(ROWS, DESCRIBED, strict=True)]
+    return written(folder / "t.csv", rows, [*HEADER, "morphology", "distribution"])
+
+
+def test_with_a_key_descriptions_come_in_words_of_bi_rads_and_losses_are_told(folder: Path, tmp_path: Path):
+    made = from_table(described(folder), tmp_path / "c", IntakeSettings(key=tmp_path / "k"))
+    assert made.table[["morphology", "distribution"]].to_numpy().tolist() == [
+        ["fine_pleomorphic", "grouped"], ["vascular", "grouped"], ["", ""], ["coarse", ""],
+    ]  # fmt: skip
+    (told,) = [v for v in made.record["verdicts"] if v["code"] == "free-text"]
+    assert told["accepted"]
+    assert told["message"].startswith(
+        "2 images: a description of the calcifications was left empty (morphology 1, distribution 1)"
+    )
+    assert f"({', '.join(made.table['image_id'][2:])})" in told["message"]
+    for path in (made.folder / "cohort.csv", made.folder / "cohort.json"):
+        assert "Gundula" not in path.read_text()
+
+
+def test_without_a_key_descriptions_stay_as_written(folder: Path, tmp_path: Path):
+    made = from_table(described(folder), tmp_path / "c")
+    assert made.table["morphology"].tolist() == [morphology for morphology, _ in DESCRIBED]
+    assert not [v for v in made.record["verdicts"] if v["code"] == "free-text"]

@@ -220,6 +220,8 @@ def gather(gathering: Gathering, out: Path, settings: IntakeSettings, *, progres
             writer.mark_synthetic()
         for verdict in (*remarks, *tally.remarks(str(gathering.description["name"]), settings), *left_out):
             writer.reject(_hidden(verdict, names) if hidden else verdict)
+        for verdict in names.remarks("source"):
+            writer.reject(verdict)
     return read_cohort(out)
 
 
