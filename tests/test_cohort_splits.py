@@ -269,8 +269,10 @@ def test_by_image_says_how_many_patients_stand_on_both_sides() -> None:
     out = assign_splits(rows, SplitSettings(by="image"))
     leaking = patients_on_two_sides(rows["patient_id"], out.split)
     assert len(leaking) > 5
-    assert (
-        f"Split by image, as in the paper: {len(leaking)} of 100 patients stand in more than one set" in out.warnings[1]
+    assert out.warnings[1] == (
+        f"Split by image: {len(leaking)} of 100 patients stand in more than one set (0 of them in the test set and "
+        "outside it), so what was learned about a patient can flatter the validation set, by which the epoch and the "
+        "frozen cut-off are chosen, but not the test set."
     )
 
 
@@ -311,13 +313,40 @@ def test_a_given_split_that_leaks_is_taken_by_image_with_a_warning() -> None:
     words = [*GIVEN[:5], "test", *GIVEN[6:]]
     out = assign_splits(with_split(words), SplitSettings(by="image"))
     assert out.split.tolist() == words
-    assert "1 of 7 patients stand in more than one set (1 of them in the test set and outside it)" in out.warnings[1]
+    assert "1 of 7 patients stands in more than one set (1 of them in the test set and outside it)" in out.warnings[1]
+    assert out.warnings[1].endswith("so what was learned about a patient can flatter the results.")
+
+
+def test_by_image_speaks_of_no_leak_where_the_tables_split_has_none() -> None:
+    out = assign_splits(with_split(GIVEN), SplitSettings(by="image"))
+    assert out.warnings[:2] == (
+        "The table's own split was taken as it is, image by image.",
+        "Split by image: no patient stands in more than one set.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "by", "test_by"),
+    [
+        (with_split(GIVEN), "image", "table"),
+        (with_split(GIVEN), "auto", "table"),
+        (many(100), "image", "date"),
+        (many(100, dated=False), "image", "patient"),
+        (many(100), "auto", "date"),
+        (many(100), "patient", "patient"),
+    ],
+)
+def test_the_split_knows_where_its_test_set_came_from(rows: pd.DataFrame, by: str, test_by: str) -> None:
+    assert assign_splits(rows, SplitSettings(by=by)).test_by == test_by  # type: ignore[arg-type]
 
 
 def test_by_image_draws_validation_from_a_given_train_set_image_by_image() -> None:
     rows = many(60).assign(split=["test" if k < 20 else "train" for k in range(len(many(60)))])
     out = assign_splits(rows, SplitSettings(by="image"))
     assert ((out.split == "test") == (rows["split"] == "test")).all()
+    assert out.warnings[0] == (
+        "The test set is the table's own, which names no validation set; it was drawn image by image from the rest."
+    )
     outside = out.split != "test"
     assert len(patients_on_two_sides(rows["patient_id"][outside], out.split[outside])) > 5
 

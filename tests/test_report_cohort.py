@@ -63,6 +63,23 @@ def test_the_flow_counts_sets_and_refusals() -> None:
     assert flow.sources == ("mammograms of 2019", "Films")
 
 
+@pytest.mark.parametrize(
+    ("split", "test_by", "told"),
+    [
+        ("train train validation test test test", "table",
+         "Split by image, the test set as given in the table: no patient stands in more than one set."),
+        ("train validation train test test test", "date",
+         "Split by image, the test set by date: 1 of 4 patients stands in more than one set, none in the test set."),
+        ("train validation train validation train test", "patient",
+         "Split by image, the test set by patient: 2 of 4 patients stand in more than one set, 1 in the test set."),
+    ],
+)  # fmt: skip
+def test_a_split_by_image_is_told_as_it_came_out(split: str, test_by: str, told: str) -> None:
+    summary = cohort_summary(TABLE, {}, split=pd.Series(split.split()), by="image", test_by=test_by)
+    assert summary.split_method == told
+    assert summary.flow.split + "." == told
+
+
 def test_the_flow_of_the_cohort_itself_is_told_in_its_order_with_patients() -> None:
     left_out = [
         {"code": "mass", "reason": "mass with the calcifications", "images": 3, "patients": 2},
@@ -201,6 +218,22 @@ def test_a_bare_cohort_is_drawn_too() -> None:
 
 def test_the_papers_protocol_departs_nowhere() -> None:
     assert departures_from_paper(Protocol()) == ()
+
+
+@pytest.mark.parametrize(
+    ("by", "test_by", "here"),
+    [
+        ("image", "date", None),
+        ("image", "patient", "image; the test set by patient"),
+        ("image", "table", "image; the test set as given in the table"),
+        ("auto", "date", None),
+        ("auto", "table", "auto; the test set as given in the table"),
+        ("table", "table", "table"),
+    ],
+)
+def test_a_split_departs_where_its_test_set_is_not_by_date(by: str, test_by: str, here: str | None) -> None:
+    found = departures_from_paper(Protocol.model_validate({"split": {"by": by}}), test_by=test_by)
+    assert [(d.setting, d.here) for d in found] == ([] if here is None else [("split.by", here)])
 
 
 def test_every_changed_setting_is_a_departure() -> None:

@@ -28,7 +28,7 @@ from microcalc.errors import SplitError
 from microcalc.protocol import SplitSettings
 from microcalc.vocabulary import BENIGN, MALIGNANT, Split
 
-__all__ = ["SplitResult", "assign_splits", "patients_on_two_sides"]
+__all__ = ["SplitResult", "assign_splits", "patients_of_the_test_outside", "patients_on_two_sides"]
 
 _TOLERANCE = 0.02
 """A set's share of the images may miss what was asked for by this much without a warning."""
@@ -41,12 +41,14 @@ class SplitResult:
     Attributes:
         split: a word of `vocabulary.Split` for each row, with the table's index.
         by: how it was made: date, patient, image or table.
+        test_by: how the test set was made: date, patient or table; other than ``by`` only by image.
         warnings: what a reader of the results must know, in whole sentences.
         test_from: by date: the first day of the test set.
     """
 
     split: pd.Series
     by: str
+    test_by: str
     warnings: tuple[str, ...]
     test_from: dt.date | None = None
 
@@ -90,7 +92,7 @@ def assign_splits(table: pd.DataFrame, settings: SplitSettings) -> SplitResult:
     words = pd.Series(draft.words(), index=images.image_id)
     split = pd.Series(words.loc[table["image_id"]].to_numpy(), index=table.index, name="split", dtype=str)
     warnings = (*notes, *draft.warnings, *_general_warnings(images, draft, settings, by))
-    return SplitResult(split, by, warnings, draft.test_from)
+    return SplitResult(split, by, _test_by(images, draft, by), warnings, draft.test_from)
 
 
 def patients_on_two_sides(patient_id: pd.Series, split: pd.Series) -> list[str]:
@@ -98,6 +100,20 @@ def patients_on_two_sides(patient_id: pd.Series, split: pd.Series) -> list[str]:
     sides = pd.DataFrame({"patient": patient_id.to_numpy(), "split": split.to_numpy()})
     sides = sides[sides["split"] != ""].drop_duplicates()
     return sorted(str(p) for p in sides.loc[sides["patient"].duplicated(), "patient"].unique())
+
+
+def patients_of_the_test_outside(patient_id: pd.Series, split: pd.Series) -> list[str]:
+    """Patients with images in the test set and in another set, sorted; images without a set are left aside."""
+    elsewhere = (split != "") & (split != Split.TEST)
+    return patients_on_two_sides(patient_id, split.mask(elsewhere, Split.TRAIN.value))
+
+
+def _test_by(images: Images, draft: Draft, by: str) -> str:
+    if by != "image":
+        return by
+    if (images.given != "").all():
+        return "table"
+    return "patient" if draft.test_from is None else "date"
 
 
 def _images(table: pd.DataFrame) -> Images:
@@ -217,7 +233,12 @@ def _by_image(images: Images, settings: SplitSettings) -> Draft:
     if (images.given != "").all():
         test, validation = images.given == Split.TEST, images.given == Split.VALIDATION
         draft = Draft(test, validation if validation.any() else _validation_images(images, settings, test))
-        note = "The table's own split was taken as it is, image by image."
+        note = (
+            "The table's own split was taken as it is, image by image."
+            if validation.any()
+            else "The test set is the table's own, which names no validation set; it was drawn image by image from "
+            "the rest."
+        )
     elif settings.test_from is not None or not np.isnat(images.date).any():
         test, first_day, warnings = _test_by_date(images, settings)
         draft = Draft(test, _validation_images(images, settings, test), warnings, first_day)
@@ -238,11 +259,18 @@ def _leak(images: Images, draft: Draft) -> str:
     patients = pd.Series(images.patient_names[images.patient])
     words = pd.Series(draft.words())
     anywhere = len(patients_on_two_sides(patients, words))
-    held_out = len(patients_on_two_sides(patients, words.where(words == Split.TEST, Split.TRAIN.value)))
+    held_out = len(patients_of_the_test_outside(patients, words))
+    if not anywhere:
+        return "Split by image: no patient stands in more than one set."
+    flattered = (
+        "the results"
+        if held_out
+        else "the validation set, by which the epoch and the frozen cut-off are chosen, but not the test set"
+    )
     return (
-        f"Split by image, as in the paper: {anywhere} of {len(images.patient_names)} patients stand in more than one "
-        f"set ({held_out} of them in the test set and outside it), so what was learned about a patient can flatter the "
-        "results."
+        f"Split by image: {anywhere} of {len(images.patient_names)} patients {'stands' if anywhere == 1 else 'stand'} "
+        f"in more than one set ({held_out} of them in the test set and outside it), so what was learned about a "
+        f"patient can flatter {flattered}."
     )
 
 

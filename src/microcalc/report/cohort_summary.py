@@ -33,12 +33,14 @@ _SET_TITLES = {Split.TRAIN: "Training", Split.VALIDATION: "Validation", Split.TE
 _SPLIT_WORDS = {
     "date": "Split by date: the latest exams are the test set",
     "patient": "Split by patient, at random, stratified by class",
-    "image": "Split by image, at random: patients may be on two sides",
     "table": "Split as given in the table",
 }
 
 _CHARACTERISTICS = (
     ("pathology", "Histopathology"),
+TEST_SET_WORDS = {"date": "by date", "patient": "by patient", "table": "as given in the table"}
+"""Where the test set of a split by image came from."""
+
     ("view", "View"),
     ("magnification", "Magnification"),
     ("laterality", "Side"),
@@ -178,6 +180,7 @@ def cohort_summary(
     record: Mapping[str, object],
     *,
     split: pd.Series,
+    test_by: str = "",
     by: str,
     warnings: Sequence[str] = (),
 ) -> CohortSummary:
@@ -187,19 +190,22 @@ def cohort_summary(
         table: of the cohort, checked, one row per image.
         record: content of ``cohort.json``; its verdicts tell what was left out.
         split: value of `Split` for each row of ``table``, on the same index.
+        test_by: how the test set of a split by image was made: ``date``, ``patient`` or ``table``; empty if unknown.
         by: how the split was made: ``date``, ``patient``, ``image`` or ``table``.
         warnings: of the split and of the audit.
     """
     return CohortSummary(
-        flow=cohort_flow(table, record, split=split, by=by),
-        split_method=_SPLIT_WORDS.get(by, by) + ".",
+        flow=cohort_flow(table, record, split=split, by=by, test_by=test_by),
+        split_method=_split_words(table, split, by, test_by) + ".",
         warnings=tuple(warnings),
         characteristics=_characteristics(table, split),
         credits=_credits(record),
     )
 
 
-def cohort_flow(table: pd.DataFrame, record: Mapping[str, object], *, split: pd.Series, by: str = "") -> CohortFlow:
+def cohort_flow(
+    table: pd.DataFrame, record: Mapping[str, object], *, split: pd.Series, by: str = "", test_by: str = ""
+) -> CohortFlow:
     """Count who came, who was left out by which verdict, and who went into which set; arguments as `cohort_summary`."""
     exclusions = _exclusions(record)
     present = [s for s in Split if bool((split == s.value).any())]
@@ -209,9 +215,22 @@ def cohort_flow(table: pd.DataFrame, record: Mapping[str, object], *, split: pd.
         exclusions=exclusions,
         included=set_counts(table, "Cohort"),
         sets=tuple(set_counts(table[split == s.value], _SET_TITLES[s]) for s in present),
-        split=_SPLIT_WORDS.get(by, by),
+        split=_split_words(table, split, by, test_by),
         assessed_patients=_whole(_mapping(_mapping(record.get("flow")).get("assessed")).get("patients")),
     )
+
+def _split_words(table: pd.DataFrame, split: pd.Series, by: str, test_by: str) -> str:
+    """How the sets were made; by image, also how many patients came to stand on two sides."""
+    if by != "image":
+        return _SPLIT_WORDS.get(by, by)
+    made = f"Split by image, the test set {TEST_SET_WORDS[test_by]}" if test_by else "Split by image"
+    shared = len(patients_on_two_sides(table["patient_id"], split))
+    if not shared:
+        return f"{made}: no patient stands in more than one set"
+    tested = len(patients_of_the_test_outside(table["patient_id"], split)) or "none"
+    who = f"{shared} of {table['patient_id'].nunique()} patients {'stands' if shared == 1 else 'stand'}"
+    return f"{made}: {who} in more than one set, {tested} in the test set"
+
 
 
 def set_counts(table: pd.DataFrame, name: str) -> SetCounts:

@@ -7,6 +7,7 @@ the report lists them.
 from collections.abc import Iterator, Mapping
 
 from microcalc.protocol import NetworkOverride, Protocol
+from microcalc.report.cohort_summary import TEST_SET_WORDS
 from microcalc.report.content import Departure
 
 __all__ = ["WHERE_THE_PAPER_IS_SILENT", "departures_from_paper"]
@@ -49,8 +50,13 @@ WHERE_THE_PAPER_IS_SILENT = (
 """Choices that the paper leaves open, each a sentence."""
 
 
-def departures_from_paper(protocol: Protocol) -> tuple[Departure, ...]:
-    """List every setting that differs from the paper's value, in the order of the protocol."""
+def departures_from_paper(protocol: Protocol, *, test_by: str = "") -> tuple[Departure, ...]:
+    """List every setting that differs from the paper's value, in the order of the protocol.
+
+    Args:
+        protocol: of the study.
+        test_by: how its test set came about: ``date``, ``patient`` or ``table``; empty: judge by the protocol alone.
+    """
     paper = dict(_flat(Protocol().model_dump(mode="json")))
     unchanged = NetworkOverride().model_dump(mode="json")
     found = []
@@ -59,7 +65,7 @@ def departures_from_paper(protocol: Protocol) -> tuple[Departure, ...]:
         default = unchanged.get(name.rpartition(".")[2]) if name.startswith("per_network.") else paper.get(name)
         if name not in _NO_DEPARTURE and value != default:
             found.append(Departure(name, _papers(name, default), _words(value)))
-    return tuple(found + _learning_rates(protocol) + _split(protocol))
+    return tuple(found + _learning_rates(protocol) + _split(protocol, test_by))
 
 
 def _papers(name: str, value: object) -> str:
@@ -77,10 +83,14 @@ def _learning_rates(protocol: Protocol) -> list[Departure]:
     return [Departure("training.learning_rates", "0.0001 (supplement: 1e-05)", ", ".join(f"{r:g}" for r in rates))]
 
 
-def _split(protocol: Protocol) -> list[Departure]:
-    if protocol.split.by not in ("image", "patient", "table"):
+def _split(protocol: Protocol, test_by: str) -> list[Departure]:
+    """By image is the paper's own way; what departs is a test set that is not by date."""
+    by = protocol.split.by
+    made = test_by or by
+    if made not in ("patient", "table"):
         return []
-    return [Departure("split.by", "test set by date; validation at random", protocol.split.by)]
+    here = by if by == made else f"{by}; the test set {TEST_SET_WORDS[made]}"
+    return [Departure("split.by", "test set by date; validation at random", here)]
 
 
 def _flat(settings: Mapping[str, object], above: str = "") -> Iterator[tuple[str, object]]:

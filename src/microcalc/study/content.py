@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from microcalc.cohort.splits import patients_of_the_test_outside, patients_on_two_sides
 from microcalc.errors import StudyError
 from microcalc.learn.batches import batches_per_epoch
 from microcalc.learn.job import Job
@@ -35,13 +36,18 @@ def study_content(plan: Plan, folder: StudyFolder, runs: tuple[RunContent, ...])
         subtitle=f"Protocol {plan.protocol.name}; cohort {plan.cohort.folder.name}",
         runs=runs,
         cohort=cohort_summary(
-            plan.cohort.table, record, split=plan.split.split, by=plan.split.by, warnings=plan.warnings
+            plan.cohort.table,
+            record,
+            split=plan.split.split,
+            by=plan.split.by,
+            test_by=plan.split.test_by,
+            warnings=plan.warnings,
         ),
         synthetic=synthetic_notice(record),
         networks=network_rows(plan),
         environment=environment_facts(plan, folder),
         protocol_yaml=folder.protocol.read_text(encoding="utf-8"),
-        departures=departures_from_paper(plan.protocol),
+        departures=departures_from_paper(plan.protocol, test_by=plan.split.test_by),
         limits=limits(plan),
         command=f"microcalc study {plan.cohort.folder.name} --out {folder.path.name} --protocol protocol.yaml",
     )
