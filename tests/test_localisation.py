@@ -14,6 +14,10 @@ MASK = np.zeros((40, 40), dtype=bool)
 MASK[10:20, 10:20] = True
 
 
+def near(mask, cells, **options):
+    return cells_on_lesion(mask, np.shape(cells), **options)
+
+
 def spot(row, column, value=1.0):
     heatmap = np.zeros((40, 40))
     heatmap[row, column] = value
@@ -57,37 +61,37 @@ def test_float32_mass_is_summed_in_float64():
 )
 def test_pointing_allows_a_miss_of_five_pixels(row, column, hit):
     # The mask ends at 19; row 24 is 5 away, row 25 is 6; (22, 23) is at distance 5 = hypot(3, 4) of its corner.
-    assert pointing_hit(spot(row, column), MASK, seen_side=40, tolerance_pixels=5) is hit
+    assert pointing_hit(spot(row, column), near(MASK, spot(row, column), seen_side=40, tolerance_pixels=5)) is hit
 
 
 def test_pointing_at_the_mask_needs_no_tolerance():
-    assert pointing_hit(spot(19, 19), MASK, seen_side=40, tolerance_pixels=0)
-    assert not pointing_hit(spot(20, 20), MASK, seen_side=40, tolerance_pixels=0)
+    assert pointing_hit(spot(19, 19), near(MASK, spot(19, 19), seen_side=40, tolerance_pixels=0))
+    assert not pointing_hit(spot(20, 20), near(MASK, spot(20, 20), seen_side=40, tolerance_pixels=0))
 
 
 def test_a_plateau_points_with_its_middle():
     plateau = np.zeros((40, 40))
     plateau[0:31, 15] = 1.0  # from the border to beyond the mask; its middle, row 15, is inside
-    assert pointing_hit(plateau, MASK, seen_side=40, tolerance_pixels=0)
+    assert pointing_hit(plateau, near(MASK, plateau, seen_side=40, tolerance_pixels=0))
 
 
 def test_a_heatmap_of_zeros_and_an_empty_mask_are_misses():
-    assert not pointing_hit(np.zeros((40, 40)), MASK, seen_side=40)
-    assert not pointing_hit(spot(1, 1), np.zeros((40, 40), bool), seen_side=40)
+    assert not pointing_hit(np.zeros((40, 40)), near(MASK, np.zeros((40, 40)), seen_side=40))
+    assert not pointing_hit(spot(1, 1), near(np.zeros((40, 40), bool), spot(1, 1), seen_side=40))
 
 
 def test_what_is_no_heatmap_is_refused():
     with pytest.raises(StatisticsError, match=r"got \(4, 4\) and \(40, 40\)"):
         share_inside(np.ones((4, 4)), MASK)
-    with pytest.raises(StatisticsError, match=r"a map must be \(m, n\) cells; got \(4,\)"):
-        pointing_hit(np.ones(4), MASK, seen_side=40)
+    with pytest.raises(StatisticsError, match=r"got \(4,\) and \(40, 40\)"):
+        pointing_hit(np.ones(4), MASK)
     for value in (-1.0, np.nan):
         with pytest.raises(StatisticsError, match="finite and not negative"):
             share_inside(spot(1, 1, value), MASK)
         with pytest.raises(StatisticsError, match="finite and not negative"):
-            pointing_hit(spot(1, 1, value), MASK, seen_side=40)
+            pointing_hit(spot(1, 1, value), near(MASK, spot(1, 1, value), seen_side=40))
     with pytest.raises(StatisticsError, match="the seen square must lie in the mask"):
-        pointing_hit(spot(1, 1), MASK, seen_side=41)
+        cells_on_lesion(MASK, (4, 4), seen_side=41)
 
 
 @pytest.mark.parametrize(("side", "count"), [(512, 7), (352, 3), (352, 2)])
@@ -100,8 +104,8 @@ def test_every_cell_points_with_its_own_middle_also_at_the_border(side, count):
         row, column = (round(offset + (k + 0.5) * width) for k in (i, j))
         mask = np.zeros((512, 512), bool)
         mask[row - 2 : row + 2, column - 2 : column + 2] = True
-        assert pointing_hit(cells, mask, seen_side=side, tolerance_pixels=0.8)
-        assert pointing_hit(1 - cells, mask, seen_side=side, tolerance_pixels=0.8) is False
+        assert pointing_hit(cells, near(mask, cells, seen_side=side, tolerance_pixels=0.8))
+        assert pointing_hit(1 - cells, near(mask, 1 - cells, seen_side=side, tolerance_pixels=0.8)) is False
         found = cells_on_lesion(mask, cells.shape, seen_side=side, tolerance_pixels=0.8)
         np.testing.assert_array_equal(found, cells > 0)
 

@@ -57,36 +57,24 @@ def even_share(mask: NDArray[np.bool_], *, seen_side: int) -> float:
     return float(inside[top : top + seen_side, left : left + seen_side].mean())
 
 
-def pointing_hit(
-    cells: NDArray[np.floating],
-    mask: NDArray[np.bool_],
-    *,
-    seen_side: int,
-    tolerance_pixels: float = POINTING_TOLERANCE,
-) -> bool:
-    """Tell whether the strongest cell of a map has its centre on the mask or within a tolerance of it.
+def pointing_hit(cells: NDArray[np.floating], on_lesion: NDArray[np.bool_]) -> bool:
+    """Tell whether the strongest cell of a map is one of those on the lesion.
 
     The cell speaks, not a pixel of the enlarged map, whose strongest point is pushed to the border. Of equally strong
-    cells the one nearest to their centre counts. A map that is 0 everywhere, and an empty mask, are a miss. A map of
-    one cell cannot point: do not ask for it. What chance would hit is told by `cells_on_lesion`.
+    cells the one nearest to their centre counts. A map that is 0 everywhere is a miss. A map of one cell cannot point:
+    do not ask for it.
 
     Args:
         cells: (m, n) of the map before it was enlarged, finite, >= 0.
-        mask: (h, w), true (or not 0) on the lesion.
-        seen_side: side of the central square that the network saw, pixels.
-        tolerance_pixels: largest Euclidean distance from the mask that still hits.
+        on_lesion: (m, n) from `cells_on_lesion`; its mean is the chance of a hit.
 
     Raises:
-        StatisticsError: the map is no map, has negative or non-finite values, or the square is larger than the mask.
+        StatisticsError: the shapes differ, or the map has negative or non-finite values.
 
     Source:
         Zhang et al., Top-down neural attention by excitation backprop, Int J Comput Vis 126:1084 (2018).
     """
-    values = np.asarray(cells, dtype=np.float64)
-    if values.ndim != 2 or not values.size:
-        raise StatisticsError(f"a map must be (m, n) cells; got {values.shape}")
-    _refuse_no_heatmap(values)
-    on_lesion = cells_on_lesion(mask, values.shape, seen_side=seen_side, tolerance_pixels=tolerance_pixels)
+    values, on_lesion = _checked(cells, on_lesion)
     if not values.max() > 0:
         return False
     strongest = np.argwhere(values == values.max())
@@ -140,11 +128,7 @@ def _seen(mask: NDArray[np.bool_], seen_side: int) -> NDArray[np.bool_]:
 def _checked(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     values, inside = np.asarray(heatmap, dtype=np.float64), np.asarray(mask).astype(bool)
     if values.ndim != 2 or values.shape != inside.shape:
-        raise StatisticsError(f"heatmap and mask must be (h, w) alike; got {values.shape} and {inside.shape}")
-    _refuse_no_heatmap(values)
-    return values, inside
-
-
-def _refuse_no_heatmap(values: NDArray[np.float64]) -> None:
+        raise StatisticsError(f"a map and what it is held against must be (h, w) alike; got {values.shape} and {inside.shape}")
     if not (np.isfinite(values).all() and (values >= 0).all()):
         raise StatisticsError("a heatmap must be finite and not negative; got other values. Scale it with `heatmaps`")
+    return values, inside

@@ -146,11 +146,12 @@ def _meetings(plan: Plan, job: Job, scores: Scores, label: int) -> Iterator[_Mee
 
 
 def _meeting(heatmap: FloatMap, cells: FloatMap, mask: NDArray[np.bool_], *, seen_side: int) -> _Meeting:
+    on_lesion = cells_on_lesion(mask, cells.shape, seen_side=seen_side)
     return _Meeting(
         share=share_inside(heatmap, mask),
         expected=even_share(mask, seen_side=seen_side),
-        hit=pointing_hit(cells, mask, seen_side=seen_side),
-        chance=float(cells_on_lesion(mask, cells.shape, seen_side=seen_side).mean()),
+        hit=pointing_hit(cells, on_lesion),
+        chance=float(on_lesion.mean()),
     )
 
 
