@@ -109,6 +109,20 @@ def test_a_refused_image_shows_its_verdict_in_the_exam_and_gives_way_to_a_good_o
     assert (whole["accepted"], whole["image_id"]) == (True, taken["image_id"])
 
 
+@pytest.mark.parametrize("others", [0, 1])
+def test_an_exam_goes_when_its_last_image_turns_out_to_be_another_patient_s(owner: Guest, others: int):
+    wrong = {"PatientID": "WRONG", "PatientName": "Wrong^Name"}
+    processing = {"PresentationIntentType": "FOR PROCESSING", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.2.1"}
+    refused, *_ = owner.upload(*(mammogram(1 + number, **wrong, **processing) for number in range(1 + others)))
+    assert not refused["accepted"]
+    owner.post(f"/api/exams/{refused['exam_id']}/done", {"done": True}, 200)
+    good = owner.upload(mammogram(1, PatientID="RIGHT"))[0]
+    assert (good["accepted"], good["image_id"]) == (True, refused["image_id"])
+    left = {("RIGHT", 1)} | ({("WRONG", 1)} if others else set())
+    assert {(exam["patient_id"], exam["images"]) for exam in owner.get("/api/exams")} == left
+    assert owner.http.get(f"/api/exams/{refused['exam_id']}").status_code == (200 if others else 404)
+
+
 def test_patients_who_share_a_study_uid_have_an_exam_each(owner: Guest):
     anna, berta = {"PatientID": "AAA", "PatientName": "Alpha^Anna"}, {"PatientID": "BBB", "PatientName": "Beta^Berta"}
     people = [anna, berta, berta | {"PatientName": "Gamma^Berta"}, {"PatientID": " AAA  ", "PatientName": "Alpha^Anna"},

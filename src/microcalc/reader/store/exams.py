@@ -8,12 +8,12 @@ patient's images would stand under another one's name.
 import hashlib
 from collections.abc import Mapping
 
-from sqlalchemy import select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
-from microcalc.reader.store.models import Exam
+from microcalc.reader.store.models import Completion, Exam, Image
 
-__all__ = ["Patient", "exam_of", "further_key", "patient_of"]
+__all__ = ["Patient", "exam_of", "further_key", "patient_of", "remove_if_empty"]
 
 Patient = tuple[str, str]
 """Patient ID, and the name where there is no ID: with the same ID a name may have changed."""
@@ -47,6 +47,19 @@ def exam_of(session: Session, sha256: str, facts: Mapping[str, object], source: 
         session.add(exam)
         session.flush()
     return exam
+
+
+def remove_if_empty(session: Session, exam_id: str) -> None:
+    """Remove an exam whose last image went to another one, and who had finished it; the log keeps what was done.
+
+    Args:
+        session: that writes.
+        exam_id: of the exam.
+    """
+    if session.scalar(select(exists().where(Image.exam_id == exam_id))):
+        return
+    session.execute(delete(Completion).where(Completion.exam_id == exam_id))
+    session.execute(delete(Exam).where(Exam.id == exam_id))
 
 
 def patient_of(patient_id: object, name: object) -> Patient:

@@ -16,7 +16,7 @@ from microcalc.reader.settings import Limits
 from microcalc.reader.store import audit
 from microcalc.reader.store.database import Store
 from microcalc.reader.store.decoding import Decoded, Decoder, facts_of, mammogram_of, notes_of
-from microcalc.reader.store.exams import exam_of
+from microcalc.reader.store.exams import exam_of, remove_if_empty
 from microcalc.reader.store.models import Image
 from microcalc.reader.store.vault import Incoming, Vault, copy_into
 from microcalc.reader.store.zips import RefusedEntry, is_zip, unpacked
@@ -156,9 +156,11 @@ class Shelf:
             if image is None:
                 image = Image(sop_uid=sop_uid)
                 session.add(image)
-            image.exam_id = exam.id
+            left, image.exam_id = image.exam_id, exam.id
             _fill(image, sha256, decoded)
             session.flush()
+            if left and left != exam.id:
+                remove_if_empty(session, left)
             audit.write(session, origin.account, origin.source, ("image", image.id), code=decoded.code)
         return _told(label, image)
 
