@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from microcalc.cohort.splits import patients_of_the_test_outside, patients_on_two_sides
+from microcalc.stats.subgroups import CONTACT_UP_TO
 from microcalc.vocabulary import BENIGN, MALIGNANT, CalcDistribution, CalcMorphology, Pathology, Split, View
 
 __all__ = [
@@ -36,11 +38,11 @@ _SPLIT_WORDS = {
     "table": "Split as given in the table",
 }
 
-_CHARACTERISTICS = (
-    ("pathology", "Histopathology"),
 TEST_SET_WORDS = {"date": "by date", "patient": "by patient", "table": "as given in the table"}
 """Where the test set of a split by image came from."""
 
+_CHARACTERISTICS = (
+    ("pathology", "Histopathology"),
     ("view", "View"),
     ("magnification", "Magnification"),
     ("laterality", "Side"),
@@ -56,9 +58,6 @@ _WORDS = {"high_risk": "high-risk lesion", "dcis": "DCIS", "invasive": "invasive
 """Values that people write otherwise than the cohort."""
 
 _ORDER = [str(w) for words in (Pathology, View, CalcMorphology, CalcDistribution) for w in words]
-
-CONTACT_UP_TO = 1.1
-"""Factor of magnification: contact views have up to 1.1 by the breast's thickness, magnification views 1.5 and more."""
 
 SHIFTED_FROM = "2100"
 """Exams of this year and later have dates that were shifted to hide the true ones."""
@@ -180,8 +179,8 @@ def cohort_summary(
     record: Mapping[str, object],
     *,
     split: pd.Series,
-    test_by: str = "",
     by: str,
+    test_by: str = "",
     warnings: Sequence[str] = (),
 ) -> CohortSummary:
     """Everything that the report says of a cohort.
@@ -190,8 +189,8 @@ def cohort_summary(
         table: of the cohort, checked, one row per image.
         record: content of ``cohort.json``; its verdicts tell what was left out.
         split: value of `Split` for each row of ``table``, on the same index.
-        test_by: how the test set of a split by image was made: ``date``, ``patient`` or ``table``; empty if unknown.
         by: how the split was made: ``date``, ``patient``, ``image`` or ``table``.
+        test_by: how the test set of a split by image was made: ``date``, ``patient`` or ``table``; empty if unknown.
         warnings: of the split and of the audit.
     """
     return CohortSummary(
@@ -219,6 +218,7 @@ def cohort_flow(
         assessed_patients=_whole(_mapping(_mapping(record.get("flow")).get("assessed")).get("patients")),
     )
 
+
 def _split_words(table: pd.DataFrame, split: pd.Series, by: str, test_by: str) -> str:
     """How the sets were made; by image, also how many patients came to stand on two sides."""
     if by != "image":
@@ -230,7 +230,6 @@ def _split_words(table: pd.DataFrame, split: pd.Series, by: str, test_by: str) -
     tested = len(patients_of_the_test_outside(table["patient_id"], split)) or "none"
     who = f"{shared} of {table['patient_id'].nunique()} patients {'stands' if shared == 1 else 'stand'}"
     return f"{made}: {who} in more than one set, {tested} in the test set"
-
 
 
 def set_counts(table: pd.DataFrame, name: str) -> SetCounts:

@@ -141,10 +141,25 @@ def limits(plan: Plan) -> tuple[str, ...]:
     """What a reader must know of this very study; what holds for all of its kind is the report's to say."""
     out = []
     if len(plan.protocol.networks) < 5:
-        out.append(f"Only {len(plan.protocol.networks)} of the paper's five networks were trained.")
-    if plan.split.by == "image":
-        out.append("The sets were drawn by image: images of one patient lie on both sides, so results are optimistic.")
-    return tuple(out)
+        count = len(plan.protocol.networks)
+        out.append(f"Only {count} of the paper's five networks {'was' if count == 1 else 'were'} trained.")
+    return (*out, *_shared_patients(plan))
+
+
+def _shared_patients(plan: Plan) -> list[str]:
+    """What patients in several sets mean for the results; nothing where there are none."""
+    patients, split = plan.cohort.table["patient_id"], plan.split.split
+    tested, shared = len(patients_of_the_test_outside(patients, split)), len(patients_on_two_sides(patients, split))
+    if tested:
+        have = "1 patient has" if tested == 1 else f"{tested} patients have"
+        return [f"{have} images in the test set and outside it, so the results may be optimistic."]
+    if shared:
+        have = "1 patient has" if shared == 1 else f"{shared} patients have"
+        return [
+            f"{have} images in training and in validation, so what is told of the validation set may be optimistic; "
+            "the epochs and the frozen cut-offs were chosen by it. No patient of the test set stands elsewhere."
+        ]
+    return []
 
 
 def ensemble_members(plan: Plan, table: Table1) -> tuple[str, ...]:
