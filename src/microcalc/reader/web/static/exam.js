@@ -189,7 +189,7 @@ export class ExamPage {
       return;
     }
     this.squares.fit(chosen);
-    const same = await this.readings.read(chosen, this.squares.saver(chosen));
+    const same = await this.readings.read(chosen, this.squares.saver(chosen), this.squares.nameOf(chosen));
     const { study_identity: identity } = this.readings.of(chosen) ?? {};
     if (!same || (identity !== undefined && identity !== this.room.study.identity)) await this.renewStudy();
     this.result.querySelector(".reading")?.scrollIntoView({ block: "nearest" });

@@ -48,6 +48,8 @@ export class Readings {
     this.outbox = [];
     /** @type {ReturnType<typeof setTimeout>|undefined} */
     this.timer = undefined;
+    /** The exam was left. */
+    this.closed = false;
   }
 
   /** @param {Annotation|null} annotation */
@@ -66,11 +68,11 @@ export class Readings {
   }
 
   /**
-   * Have a square read.
-   * @param {Annotation} annotation @param {import("./saving.js").Saver} saver
+   * Have a square read; where the exam was left meanwhile, nothing is said, since another patient may be shown by then.
+   * @param {Annotation} annotation @param {import("./saving.js").Saver} saver @param {string} name of the square
    * @returns {Promise<boolean>} false: the server reads other squares than the page knows
    */
-  async read(annotation, saver) {
+  async read(annotation, saver, name) {
     if (this.underWay.has(annotation.id)) return true;
     let same = true;
     this.underWay.add(annotation.id);
@@ -80,10 +82,11 @@ export class Readings {
       const reading = await api.read(annotation.id, chosenPrevalence);
       this.all.set(annotation.id, reading);
       this.network ??= "ensemble";
-      announce(`Ensemble ${probability(reading.ensemble)}, ${reading.called ? "above" : "not above"} the cut-off`);
+      const verdict = `${probability(reading.ensemble)}, ${reading.called ? "above" : "not above"} the cut-off`;
+      if (!this.closed) announce(`Square ${name}: ensemble ${verdict}`);
     } catch (error) {
       same = /** @type {any} */ (error).status !== 409;
-      announce(`Not read: ${words(error)}`, "assertive");
+      if (!this.closed) announce(`Square ${name} not read: ${words(error)}`, "assertive");
     }
     this.underWay.delete(annotation.id);
     this.changed();
@@ -192,7 +195,7 @@ export class Readings {
   /** Look at what is on its way, and again until it has arrived. */
   async lookAtOutbox() {
     clearTimeout(this.timer);
-    if (!this.pacs) return;
+    if (!this.pacs || this.closed) return;
     this.outbox = await api.outbox().catch(() => this.outbox);
     if (this.outbox.every((entry) => entry.state === "sent")) return;
     this.timer = setTimeout(async () => {
@@ -202,6 +205,7 @@ export class Readings {
   }
 
   close() {
+    this.closed = true;
     clearTimeout(this.timer);
   }
 }

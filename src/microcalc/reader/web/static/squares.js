@@ -59,8 +59,7 @@ export class Squares {
     const done = await Promise.all(savers.map((saver) => saver.settled()));
     const { annotation, message } = savers[done.indexOf(false)] ?? {};
     if (!annotation) return "";
-    const name = `square ${annotation.lesion} on ${nameOf(this.imageOf(annotation))}`;
-    return [`${name} is not saved yet`, message].filter(Boolean).join("; ");
+    return [`square ${this.nameOf(annotation)} is not saved yet`, message].filter(Boolean).join("; ");
   }
 
   /** Those that the server has. One that was placed while they were on their way stays, and what is not saved yet stays as it is. */
@@ -83,6 +82,11 @@ export class Squares {
   /** @param {Annotation} annotation @returns {ImageInfo} */
   imageOf(annotation) {
     return /** @type {ImageInfo} */ (this.exam.images.find((image) => image.id === annotation.image_id));
+  }
+
+  /** Its lesion and its view. @param {Annotation} annotation */
+  nameOf(annotation) {
+    return `${annotation.lesion} on ${nameOf(this.imageOf(annotation))}`;
   }
 
   /** Squares of an image, the chosen one first. @param {ImageInfo|null} image */
