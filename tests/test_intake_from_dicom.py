@@ -159,9 +159,22 @@ def test_a_day_that_cannot_be_shifted_is_a_fault_of_its_row(tmp_path: Path):
     exam(tmp_path / "dicom", "Pat1", "20180305")
     exam(tmp_path / "dicom", "Pat2", "19000101", ["R CC"])
     rows = (ROWS[0], ROWS[3].replace("2017-01-02", "1900-01-01"))
-    with pytest.raises(InputError, match="  row 3: an exam must be of 1980-01-01 to 2059-12-31; mend the day"):
+    with pytest.raises(
+        InputError, match="  row 3: an exam must be of 1980-01-01 to 2059-12-31; mend the day of the row"
+    ):
         made(tmp_path / "dicom", tmp_path, rows)
     assert len(made(tmp_path / "dicom", tmp_path, rows, skip_bad=True).table) == 1
+
+
+def test_an_impossible_day_of_the_header_is_left_empty_with_a_remark(tmp_path: Path):
+    exam(tmp_path / "dicom", "Pat1", "19000101", ["L CC"])
+    columns = {name: header for name, header in COLUMNS.items() if name != "patient_id"} | {"image_file": "pid"}
+    rows = [ROWS[0].replace("Pat1,2018-03-05", cells) for cells in ("Pat1_19000101_0,", "Pat1_19000101_0,2018-03-05")]
+    rows[1] = rows[1].replace("350,256", "200,256")
+    cohort = made(tmp_path / "dicom", tmp_path, rows, column_map=MAP.model_copy(update={"columns": columns}))
+    assert [bool(day) for day in cohort.table["exam_date"].fillna("")] == [False, True]
+    remark = "2 images: the day of the exam in the header must be of 1980-01-01 to 2059-12-31; it was taken as not told"
+    assert remark in (cohort.folder / "cohort.json").read_text("utf-8")
 
 
 def test_nothing_left_is_refused_with_the_reasons(folder: Path, tmp_path: Path):

@@ -219,17 +219,44 @@ def test_a_lesion_outside_its_mammogram_is_noticed_before_any_pixel_is_read(inde
 
 
 def test_what_could_get_no_pseudonym_is_a_fault_of_its_row(tmp_path: Path):
-    exam(tmp_path, "7", "19000101", AcquisitionDate=None)
+    exam(tmp_path, "7", "20180305")
     exam(tmp_path, "", "20180305", name="nobody")
     index = ImageIndex(read_image_files(tmp_path))
     old, nobody, named = joined(
-        index, tmp_path, row(file="7_19000101_0"), row(file="nobody_20180305_0"), row(file="nobody_20180305_0", pid="8")
+        index,
+        tmp_path,
+        row(pid="7", date="1900-01-01"),
+        row(file="nobody_20180305_0"),
+        row(file="nobody_20180305_0", pid="8"),
     ).rows
     assert [(fault.code, fault.message) for fault in (*old.faults, *nobody.faults)] == [
-        ("bad-date", "an exam must be of 1980-01-01 to 2059-12-31; mend the day of this one"),
+        ("bad-date", "an exam must be of 1980-01-01 to 2059-12-31; mend the day of the row"),
+        ("no-image", "no file of this exam has the row's day; there are exams of 1 other days"),
         ("no-patient", "the patient must be known, by the header of the image or a column patient_id; both are empty"),
     ]
     assert (named.patient, named.faults) == ("8", ())
+
+
+@pytest.mark.parametrize("key", [{"uid": "1.2.7"}, {"file": "7_19000101_0"}, {"acc": "1"}])
+def test_an_impossible_day_of_the_header_is_not_told_and_the_rows_stands(tmp_path: Path, key: dict[str, str]):
+    exam(tmp_path, "7", "19000101", AccessionNumber="1", SOPInstanceUID="1.2.7")
+    index = ImageIndex(read_image_files(tmp_path))
+    found, untold, wrong = joined(
+        index, tmp_path, row(**key, date="2018-03-05"), row(**key, y="200"), row(**key, date="1900-01-01", y="100")
+    ).rows
+    assert (name(found), found.faults, name(untold), untold.faults) == ("7_19000101_0.dcm", (), "7_19000101_0.dcm", ())
+    assert [fault.code for fault in wrong.faults] == ["bad-date"]
+
+
+def test_an_impossible_day_of_the_header_finds_no_patient_and_day(tmp_path: Path):
+    exam(tmp_path, "7", "19000101")
+    exam(tmp_path, "7", "19000101", name="taken", SOPInstanceUID="1.2.8", AcquisitionDate="20180305")
+    index = ImageIndex(read_image_files(tmp_path))
+    assert name(one(index, tmp_path, pid="7", date="2018-03-05")) == "taken_19000101_0.dcm"
+    assert name(one(index, tmp_path, pid="7", date="2018-03-06")) == (
+        "no-image: no file of this exam has the row's day; there are exams of 1 other days; 1 file tells no possible "
+        "day: name it by its SOP Instance UID, its file or its accession number"
+    )
 
 
 def test_the_same_place_twice_is_one_lesion(index: ImageIndex, tmp_path: Path):

@@ -15,6 +15,7 @@ from microcalc.errors import InputError
 from microcalc.intake.copies import Picture, read_pictures, told
 from microcalc.intake.dicom import VERDICT_MEANING, Facts, ReadOptions, Refusal, Verdict, read_header
 from microcalc.intake.dicom.files import dicom_files
+from microcalc.intake.privacy import can_be_shifted
 from microcalc.intake.workers import in_processes
 from microcalc.vocabulary import ViewModifier
 
@@ -72,7 +73,7 @@ class ImageFile:
     Attributes:
         path: of the file.
         name: below the folder that was searched, with ``/``.
-        facts: as far as the header could be read.
+        facts: as far as the header could be read; without days that no exam can be of.
         refusal: why it is no mammogram that can be used; None where it is one.
         picture: the same text as that of the files of its SOP Instance UID that show the same; else empty.
     """
@@ -146,10 +147,17 @@ def read_image_files(
             path = paths[len(images)]
             facts = answer if isinstance(answer, Facts) else answer.facts
             refusal = answer if isinstance(answer, Refusal) else None
-            images.append(ImageFile(path, path.relative_to(folder).as_posix(), facts, refusal))
+            name = path.relative_to(folder).as_posix()
+            images.append(ImageFile(path, name, _with_possible_days(facts), refusal))
         if progress is not None:
             progress(len(images), len(paths))
     return images
+
+
+def _with_possible_days(facts: Facts) -> Facts:
+    """Days that no exam can be of, as programs write them where they know none, are not told."""
+    study, acquisition = (day if can_be_shifted(day) else "" for day in (facts.study_date, facts.acquisition_date))
+    return replace(facts, study_date=study, acquisition_date=acquisition)
 
 
 def _died(paths: Sequence[Path]) -> list[Facts | Refusal]:

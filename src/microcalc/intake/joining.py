@@ -111,11 +111,11 @@ def _join(row: LabelRow, index: ImageIndex, *, keep_implants: bool, masks: Path 
     rule = row.left_out
     if rule is None and image is not None and image.facts.implant and not keep_implants:
         rule = IMPLANT
-    faults = list(row.faults)
+    faults = [*row.faults, *_impossible_day(row)]
     if isinstance(found, RowFault) and found.message:
         faults.append(found)
     if image is not None:
-        faults += [*_misplaced(row, image), *_unnameable(row, image, patient)]
+        faults += [*_misplaced(row, image), *_unnameable(patient)]
     if row.mask and masks is not None and not mask_path(row.mask, masks).is_file():
         faults.append(RowFault("no-mask", "the mask file must exist; there is none. Give its folder as --masks"))
     return JoinedRow(row, image, patient, by if image else "", rule, tuple(faults))
@@ -181,7 +181,7 @@ def _narrowed(key: ImageKey, index: ImageIndex, images: list[ImageFile], nothing
         left = [image for image in images if fits(image)]
         if not left:
             seen = ", ".join(sorted({image.seen for image in images}))
-            there = f"; there is {seen}" if words != "day" else f"; there are exams of {_days(images)} other days"
+            there = f"; there is {seen}" if words != "day" else _other_days(images)
             return RowFault("no-image", f"no file of this exam has the row's {words}{there}")
         images = left
     usable = [image for image in images if image.refusal is None]
@@ -203,7 +203,8 @@ def _narrowings(key: ImageKey, index: ImageIndex) -> Iterator[tuple[str, Callabl
     if key.accession_number and key.patient_id:
         yield "patient", lambda image: index.same_patient(key.patient_id, image)
     if key.exam_date:
-        yield "day", lambda image: key.exam_date in (image.facts.study_date, image.facts.acquisition_date)
+        untold_fits = bool(key.accession_number)  # it names the exam without a day
+        yield "day", lambda image: key.exam_date in _days(image) or (untold_fits and not _days(image))
     if key.laterality:
         yield "side", lambda image: image.facts.laterality == key.laterality
     if key.view:
@@ -227,16 +228,26 @@ def _agreements(key: ImageKey, index: ImageIndex, image: ImageFile) -> Iterator[
         yield "patient", index.same_patient(key.patient_id, image)
     if key.accession_number and facts.accession_number:
         yield "accession number", index.same_accession(key.accession_number, image)
-    if key.exam_date and (facts.study_date or facts.acquisition_date):
-        yield "day", key.exam_date in (facts.study_date, facts.acquisition_date)
+    if key.exam_date and _days(image):
+        yield "day", key.exam_date in _days(image)
     if key.laterality and facts.laterality:
         yield "side", key.laterality == facts.laterality
     if key.view and facts.view:
         yield "view", key.view == facts.view
 
 
-def _days(images: list[ImageFile]) -> int:
-    return len({image.facts.study_date for image in images})
+def _days(image: ImageFile) -> list[str]:
+    return [day for day in (image.facts.study_date, image.facts.acquisition_date) if day]
+
+
+def _other_days(images: list[ImageFile]) -> str:
+    firsts = [next(iter(_days(image)), "") for image in images]
+    text, untold = f"; there are exams of {len({*firsts} - {''})} other days", firsts.count("")
+    if not untold:
+        return text
+    files, it, its = ("1 file tells", "it", "its") if untold == 1 else (f"{untold} files tell", "them", "their")
+    way_out = f"name {it} by {its} SOP Instance UID, {its} file or {its} accession number"
+    return f"{text}; {files} no possible day: {way_out}"
 
 
 def _misplaced(row: LabelRow, image: ImageFile) -> list[RowFault]:
@@ -256,14 +267,17 @@ def _misplaced(row: LabelRow, image: ImageFile) -> list[RowFault]:
     ]
 
 
-def _unnameable(row: LabelRow, image: ImageFile, patient: str) -> Iterator[RowFault]:
+def _impossible_day(row: LabelRow) -> Iterator[RowFault]:
+    """A day that cannot be shifted is noticed before anything is cut; one of a header counts as not told."""
+    if not can_be_shifted(row.key.exam_date):
+        yield RowFault("bad-date", f"an exam must be of {FIRST_TRUE_DAY} to {LAST_TRUE_DAY}; mend the day of the row")
+
+
+def _unnameable(patient: str) -> Iterator[RowFault]:
     """What could get no pseudonym is noticed before anything is cut."""
     if not patient:
         text = "the patient must be known, by the header of the image or a column patient_id; both are empty"
         yield RowFault("no-patient", text)
-    day = row.values.get("exam_date") or image.facts.study_date or image.facts.acquisition_date
-    if not can_be_shifted(day):
-        yield RowFault("bad-date", f"an exam must be of {FIRST_TRUE_DAY} to {LAST_TRUE_DAY}; mend the day of this one")
 
 
 def _with_one_label_each(rows: list[JoinedRow]) -> Iterator[JoinedRow]:

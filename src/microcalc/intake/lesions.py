@@ -27,12 +27,17 @@ from microcalc.intake.dicom import (
     read_mammogram,
 )
 from microcalc.intake.masks import lesion_box
+from microcalc.intake.privacy import FIRST_TRUE_DAY, LAST_TRUE_DAY, can_be_shifted
 from microcalc.intake.workers import in_processes
 
 __all__ = ["CutRoi", "CutSettings", "Lesion", "NotCut", "cut_lesions"]
 
 WORTH_PROCESSES = 24
 """Files below which one process is faster than starting others."""
+
+_IMPOSSIBLE_DAY = (
+    f"the day of the exam in the header must be of {FIRST_TRUE_DAY} to {LAST_TRUE_DAY}; it was taken as not told"
+)
 
 _IN_SQUARE: Mapping[NoteCode, str] = {
     NoteCode.BURNED_IN_SUSPECTED: "something in the square looks like text or a marker; look before sharing the cohort"
@@ -157,6 +162,8 @@ def _cut(lesion: Lesion, mammogram: Mammogram, settings: CutSettings) -> CutRoi 
     facts = mammogram.facts
     whole = [note for note in mammogram.notes if not note.places]
     remarks = list(dict.fromkeys((note.code.value, _WITHOUT_NAMES.get(note.code, note.message)) for note in whole))
+    if _days(facts) and not any(map(can_be_shifted, _days(facts))):
+        remarks.append(("impossible-day", _IMPOSSIBLE_DAY))
     try:
         code, box = "bad-mask", lesion.box
         if box is None:
@@ -192,7 +199,7 @@ def _columns(roi: Roi, facts: Facts) -> dict[str, object]:
         "laterality": str(facts.laterality),
         "view": str(facts.view),
         "manufacturer": facts.manufacturer,
-        "exam_date": facts.study_date or facts.acquisition_date,
+        "exam_date": next((day for day in _days(facts) if can_be_shifted(day)), ""),
         "source_uid": facts.sop_uid,
         "roi_row": roi.row,
         "roi_col": roi.col,
@@ -203,6 +210,10 @@ def _columns(roi: Roi, facts: Facts) -> dict[str, object]:
     if math.isfinite(facts.magnification):
         found["magnification"] = round(facts.magnification, 4)
     return {name: value for name, value in found.items() if value != ""}
+
+
+def _days(facts: Facts) -> list[str]:
+    return [day for day in (facts.study_date, facts.acquisition_date) if day]
 
 
 def _with_neighbours(answers: list[CutRoi | NotCut]) -> list[CutRoi | NotCut]:
