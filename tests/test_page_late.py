@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from page_browser import Browser, chromium, served, visiting
+from page_browser import Browser, Visitor, chromium, served, visiting
 from reader_room import StandIn, mammogram
 from services import until
 from test_page_agrees import Held, card, facts, waits
@@ -29,6 +29,28 @@ def view(number: int = 1, *, study: int = 1) -> bytes:
     """R CC, or with another number R MLO, 0.1 mm."""
     name = {1: "CC", 2: "MLO"}[number]
     return mammogram(number, study=study, ImageLaterality="R", ViewPosition=name, ImagerPixelSpacing=[0.1, 0.1])
+
+
+def large(number: int) -> bytes:
+    """A view that one image pixel on one screen pixel does not fit into a pane."""
+    name = {1: "CC", 2: "MLO"}[number]
+    return mammogram(number, ImageLaterality="R", ViewPosition=name, rows=1200, cols=900)
+
+
+def placed(visitor: Visitor, name: str) -> tuple[float, float]:
+    """A square in the middle of a pane, one image pixel on one screen pixel; where that is on the screen."""
+    visitor.seen()
+    box = visitor.pane(name).bounding_box()
+    visitor.page.keyboard.press("Enter")
+    visitor.page.get_by_role("heading", name=f"{name}").wait_for()
+    visitor.saved()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def place(visitor: Visitor, index: int) -> tuple[int, int]:
+    """Row and column of a square, as the server has it."""
+    mark = sorted(marks(visitor), key=lambda each: each["lesion"])[index]
+    return round(mark["row"]), round(mark["col"])
 
 
 def test_after_a_log_in_the_open_page_has_the_servers_new_study(browser: Browser, tmp_path: Path):
@@ -86,3 +108,41 @@ def test_a_reading_that_ends_late_is_told_of_its_square_and_never_under_another_
             held[1].continue_()
         page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         assert [words for words in page.evaluate("window.heard") if "cut-off" in words] == []
+
+
+def test_a_second_finger_ends_the_drag_of_a_square_where_it_was(browser: Browser, tmp_path: Path):
+    with served(tmp_path, reader=StandIn()) as room, visiting(browser, room, has_touch=True) as visitor:
+        visitor.by_token().upload(large(1), large(2))
+        visitor.open_exam("P1")
+        visitor.press("1", "0")
+        middle = placed(visitor, "R CC")
+        session = visitor.page.context.new_cdp_session(visitor.page)
+
+        def touch(kind: str, *fingers: tuple[float, float]) -> None:
+            points = [{"x": middle[0] + x, "y": middle[1] + y, "id": number} for number, (x, y) in enumerate(fingers)]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        before = place(visitor, 0)
+        touch("touchStart", (256, 0))
+        for x in (276, 306, 336):
+            touch("touchMove", (x, 0))
+        touch("touchStart", (336, 0), (56, 150))
+        touch("touchEnd", (336, 0))
+        touch("touchEnd")
+        visitor.saved()
+        until(
+            lambda: place(visitor, 0) != before or visitor.page.wait_for_timeout(20), seconds=10, what="the drag saved"
+        )
+        assert place(visitor, 0) == (before[0], before[1] + 80)
+        assert visitor.page.get_by_text(f"row {before[0]}, column {before[1] + 80}").is_visible()
+        visitor.press("n", "0")
+        x, y = placed(visitor, "R MLO")
+        second = place(visitor, 1)
+        visitor.page.mouse.move(x + 256, y + 20)
+        visitor.page.mouse.down()
+        visitor.page.mouse.move(x + 266, y + 20, steps=4)
+        visitor.page.mouse.up()
+        until(
+            lambda: place(visitor, 1) != second or visitor.page.wait_for_timeout(20), seconds=10, what="the drag saved"
+        )
+        assert place(visitor, 1) == (second[0], second[1] + 10)

@@ -28,7 +28,7 @@ export class ExamPage {
     this.exam = exam;
     /** Told when tools or the active image change. */
     this.changed = () => {};
-    /** Where a dragged square was. @type {{row: number, col: number}|null} */
+    /** Which square is dragged, and where it was. @type {{id: string, row: number, col: number}|null} */
     this.dragged = null;
     /** @type {(() => void)|null} */
     this.refreshForm = null;
@@ -146,9 +146,9 @@ export class ExamPage {
     const annotation = this.squares.all.find((each) => each.id === id);
     if (!annotation) return;
     if (this.squares.chosen !== annotation) this.squares.choose(annotation);
-    this.dragged ??= { row: annotation.row, col: annotation.col };
-    this.squares.moveTo(annotation, this.dragged.row + rows, this.dragged.col + cols, done);
-    if (done) this.dragged = null;
+    const from = this.dragged?.id === id ? this.dragged : { id, row: annotation.row, col: annotation.col };
+    this.squares.moveTo(annotation, from.row + rows, from.col + cols, done);
+    this.dragged = done ? null : from;
   }
 
   /** A square was moved: only what shows its place is drawn anew. */

@@ -67,6 +67,7 @@ export class Gestures {
     this.fingers.set(event.pointerId, at);
     pane.pointer = at;
     if (this.fingers.size > 1) {
+      if (this.gesture) this.endDrag(this.gesture, this.gesture.last);
       this.gesture = null;
       return;
     }
@@ -118,6 +119,11 @@ export class Gestures {
     if (grip) this.pane.events.drag(this.pane, grip, (at.y - start.y) / scale, (at.x - start.x) / scale, done);
   }
 
+  /** A square that was moved stays where it is now, and is saved. @param {Gesture} gesture @param {Point} at */
+  endDrag(gesture, at) {
+    if (gesture.kind === "square" && gesture.moved) this.dragSquare(gesture, at, true);
+  }
+
   /** @param {number} id of the finger that moved @param {Point} before @param {Point} at */
   pinch(id, before, at) {
     const other = [...this.fingers].find(([key]) => key !== id)?.[1];
@@ -135,8 +141,8 @@ export class Gestures {
     if (this.fingers.size) return;
     this.gesture = null;
     if (event.pointerType === "touch") pane.pointer = null;
-    if (gesture?.kind === "square" && gesture.moved) this.dragSquare(gesture, at, true);
-    else if (gesture && meant && !gesture.moved && gesture.button === 0) {
+    if (gesture) this.endDrag(gesture, meant ? at : gesture.last);
+    if (gesture && meant && !gesture.moved && gesture.button === 0) {
       const { row, col } = pane.pixelAt(gesture.start.x, gesture.start.y);
       pane.events.click(pane, row, col, event.shiftKey);
     }
