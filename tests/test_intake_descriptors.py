@@ -38,6 +38,8 @@ def test_of_several_distributions_the_most_suspicious_is_kept():
         ("무정형", "amorphous"), ("무정형 석회화", "amorphous"), ("미세 다형성 및 점상 미세석회화", "fine_pleomorphic"),
         ("거친 불균질", "coarse"), ("원형", "round"),
         ("amorphe Verkalkungen", "amorphous"), ("grob heterogen", "coarse"),
+        ("clustered pleomorphic calcifications", "fine_pleomorphic"),
+        ("segmental fine linear", "fine_linear_branching"),
         ("fein pleomorpher Mikrokalk", "fine_pleomorphic"),
         ("rund und punktförmig", "punctate"), ("fein linear verzweigt", "fine_linear_branching"),
     ],
@@ -52,7 +54,7 @@ def test_the_usual_words_of_morphology(text: str, word: str):
         ("grouped calcifications", "grouped"), ("linear distribution", "linear"), ("Grouped (clustered)", "grouped"),
         ("segmental distribution", "segmental"), ("in a linear distribution", "linear"), ("clusters", "grouped"),
         ("cluster of microcalcifications", "grouped"), ("segmentally distributed", "segmental"),
-        ("scattered, partly regional", "regional"),
+        ("scattered, partly regional", "regional"), ("clustered pleomorphic", "grouped"),
         ("군집", "grouped"), ("군집성 분포", "grouped"), ("선상 분포", "linear"),
         ("gruppierte Mikroverkalkungen", "grouped"), ("segmentale Verteilung", "segmental"), ("diffus", "diffuse"),
     ],
@@ -65,13 +67,19 @@ def test_the_usual_words_of_distribution(text: str, word: str):
     "text",
     [
         "spicules near clip", "not amorphous and round", "no calcifications", "keine amorphe und runde", "무정형 아님",
-        "calcifications", "see Mrs Pleomorphic", "석회화",
+        "calcifications", "see Mrs Pleomorphic", "석회화", "fine granular",
     ],
 )  # fmt: skip
 def test_what_is_no_word_of_bi_rads_or_denies_one_is_not_guessed(text: str):
     for column, read in (("morphology", read_morphology), ("distribution", read_distribution)):
         assert read(text) not in CALC_WORDS[column]
         assert read(text)
+
+
+def test_a_fine_linear_morphology_is_no_linear_distribution():
+    assert read_distribution("fine linear") == "fine_linear"
+    assert read_morphology("linear") == "linear"
+    assert read_morphology("grouped") == "grouped"
 
 
 def test_a_text_that_was_read_once_is_read_alike_again():

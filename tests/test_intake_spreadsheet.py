@@ -12,9 +12,11 @@ import pytest
 
 from cohort_samples import names_in, picture
 from microcalc.cohort import Cohort, check_cohort, encode_png, read_roi
+from microcalc.cohort.disclosure import privacy_checks
 from microcalc.cohort.marks import with_mark
 from microcalc.errors import InputError, TableError
 from microcalc.intake import IntakeSettings, TableSource, from_table
+from microcalc.intake.identifiers import collect_texts
 
 HEADER = ["image_path", "image_id", "patient_id", "label", "exam_date", "view"]
 ROWS: list[list[object]] = [
@@ -333,6 +335,14 @@ def test_with_a_key_descriptions_come_in_words_of_bi_rads_and_losses_are_told(fo
     assert f"({', '.join(made.table['image_id'][2:])})" in told["message"]
     for path in (made.folder / "cohort.csv", made.folder / "cohort.json"):
         assert "Gundula" not in path.read_text()
+
+
+def test_pleomorphic_in_the_table_is_no_disclosure(folder: Path, tmp_path: Path):
+    made = from_table(described(folder), tmp_path / "c", IntakeSettings(key=tmp_path / "k"))
+    wanted = collect_texts([folder / "t.csv"]).wanted
+    assert "see Gundula" in {text.text for text in wanted}
+    found = check_cohort(made.folder, contents=False, more=privacy_checks(wanted)).findings
+    assert not [f.message for f in found if f.code == "privacy-source"]
 
 
 def test_without_a_key_descriptions_stay_as_written(folder: Path, tmp_path: Path):

@@ -13,43 +13,42 @@ OWN_WORDS = frozenset(
     """
     abnormality about above accept accepted accession acquisition added after again against agree allocated allows
     alone also ambiguous another apart applied archive ascii aside asks assessed attachment attachments away back
-    background became become becomes before begin begins believed belong benign beside between biopsy birads bits
-    blank bool borderline both bottom boxes break breaks breast breasts bright brighter burned bytes calc
-    calcification calcifications calibrated callback cancer cannot capture case categories category cbis cell centre
-    centres check choose class classes classification clinical clinicaldata cluster clusters cmmd code codec
-    codestream cohort collection colour column columns completed components compressed computed contact content
-    contradict contradiction contradicts contrast control convert copies copy could count counted counts crop damaged
-    data dataset date days ddsm decisions declared declares decode decoded decodes deflated dense density describe
-    describes description descriptor detector device diagnosis dicom died differ digital digits directory displaced
-    distribution does each early element else embed empty encoded encoding endian ends enhanced entries errno every
-    everywhere exam examination example exams exist explicit export exposed extra factor factors facts false faults
-    fetch file files film finding findings finite first fits flow folder follow follows form format found four
-    frame free from full function gather gave gdcm gdcmconv give gives gone grey greys group gzip harvest have header
-    headers height high higher histopathology history hold holds ignore ignored image images implant implicit
-    inbreast included index inside inspect install installed instead institution integers interpretation into
-    inverse irreversible item items iter itself join joined jpeg judge keep kind know known knows label labels lacked
-    lacks large larger largest laterality leading leads learn least leave leaves left length lesion lesions levels
-    lies like limit line lines link list listed little localisation localiser located long longer look looks lookup
-    loop loss lossy magnification magnified main make makes malignant mammogram mammograms mammography manufacturer
-    many mark marker mask masks mass masses medical memory mend message meta metadata microcalc middle millimetres
-    missing modality model modifiers module more morphology most moved much multi must name named names need needle
-    needs neither network networks none notes nothing number numbers object occupied once ones only open opened
-    openjpeg operating operation original other outcome outline outlined outlines outside package padded padding
-    page pair paper part partial partner path pathlib pathologies pathology patient patients perhaps permissions
-    photometric picture pictures pipe pixel pixels place places plain plan point preamble present presentation
-    previous privacy private process processing projection projections publishes pydicom pylibjpeg python quality
-    quiet radiologist radiologists rads raise range read reader reads really reason record records reduced refuse
-    release remove repeated replace report request resample research resized revision right risk rois round routine
-    rows rule rules said same sample samples save says scale scaled scanned schema scout secondary sees serial
-    series serve sets several shape share shared sharing should shows side signed site size skip slices smaller socket
-    something source sources spacing special specimen split spot spreadsheet square squares stand standard stands
-    start state step stereotactic stored strerror string study subtype such surrogateescape surroundings surrounds
-    suspected swapped symlink symptoms syntax synthetic system table tables take taken tell tenth test tested text
-    than that their them there these they think this those though tissue title told tomosynthesis took train trained
-    training transfer true truncated tuple turned twice unclear uncorrected undecided under unique unknown unnamed
-    unpack unpacked unreadable usable used valid value values verdicts version view views wait want wanted waveform
-    well were what where whether which whole width widths window windows wire with without word words workbook write
-    writing written wrong yourself zeros
+    background became become becomes before begin begins believed belong benign beside between biopsy birads bits blank
+    bool borderline both bottom boxes break breaks breast breasts bright brighter burned bytes calc calcification
+    calcifications calibrated callback cancer cannot capture case categories category cbis cell centre centres check
+    choose class classes classification clinical clinicaldata cluster clusters cmmd code codec codestream cohort
+    collection colour column columns completed components compressed computed contact content contradict contradiction
+    contradicts contrast control convert copies copy could count counted counts crop damaged data dataset date days
+    ddsm decisions declared declares decode decoded decodes deflated dense density describe describes description
+    descriptor detector device diagnosis dicom died differ digital digits directory displaced distribution does each
+    early element else embed empty encoded encoding endian ends enhanced entries errno every everywhere exam
+    examination example exams exist explicit export exposed extra factor factors facts false faults fetch file files
+    film finding findings finite first fits flow folder follow follows form format found four frame free from full
+    function gather gave gdcm gdcmconv give gives gone grey greys group gzip harvest have header headers height high
+    higher histopathology history hold holds ignore ignored image images implant implicit impossible inbreast included
+    index inside inspect install installed instead institution integers interpretation into inverse irreversible item
+    items iter itself join joined jpeg judge keep kind know known knows label labels lacked lacks large larger largest
+    laterality leading leads learn least leave leaves left length lesion lesions levels lies like limit line lines link
+    list listed little localisation localiser located long longer look looks lookup loop loss lossy magnification
+    magnified main make makes malignant mammogram mammograms mammography manufacturer many mark marker mask masks mass
+    masses medical memory mend message meta metadata microcalc middle millimetres missing modality model modifiers
+    module more morphology most moved much multi must name named names need needle needs neither network networks none
+    notes nothing number numbers object occupied once ones only open opened openjpeg operating operation original other
+    outcome outline outlined outlines outside package padded padding page pair paper part partial partner path pathlib
+    pathologies pathology patient patients perhaps permissions photometric picture pictures pipe pixel pixels place
+    places plain plan point possible preamble present presentation previous privacy private process processing
+    projection projections publishes pydicom pylibjpeg python quality quiet radiologist radiologists rads raise range
+    read reader reads really reason record records reduced refuse release remove repeated replace report request
+    resample research resized revision right risk rois round routine rows rule rules said same sample samples save says
+    scale scaled scanned schema scout secondary sees serial series serve sets several shape share shared sharing should
+    shows side signed site size skip slices smaller socket something source sources spacing special specimen split spot
+    spreadsheet square squares stand standard stands start state step stereotactic stored strerror string study subtype
+    such surrogateescape surroundings surrounds suspected swapped symlink symptoms syntax synthetic system table tables
+    take taken tell tells tenth test tested text than that their them there these they think this those though tissue
+    title told tomosynthesis took train trained training transfer true truncated tuple turned twice unclear uncorrected
+    undecided under unique unknown unnamed unpack unpacked unreadable usable used valid value values verdicts version
+    view views wait want wanted waveform well were what where whether which whole width widths window windows wire with
+    without word words workbook write writing written wrong yourself zeros
     """.split()  # noqa: SIM905  (hundreds of quoted words nobody can read)
 )
 """In lower case. A test compares them with the texts of the modules that write them."""

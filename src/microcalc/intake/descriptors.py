@@ -1,7 +1,8 @@
 """Descriptors of calcifications as people write them, in BI-RADS's words: morphology and distribution.
 
 A cell may hold several, with words between them ("round and punctate calcifications (grouped)"). It is taken apart only
-as far as needed, and each part must be a known phrase as a whole; nothing is searched for inside a sentence.
+as far as needed, and each part must be a known phrase as a whole, apart from words of the other column ("clustered
+amorphous"); nothing is searched for inside a sentence.
 """
 
 import re
@@ -9,11 +10,12 @@ import unicodedata
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from microcalc.intake.terms import is_empty, plain
 from microcalc.vocabulary import CalcDistribution, CalcMorphology, TypicallyBenign
 
-__all__ = ["DESCRIPTORS", "read_distribution", "read_morphology"]
+__all__ = ["DESCRIPTORS", "PARTS_OF_WORDS", "read_distribution", "read_morphology"]
 
 _MORPHOLOGY: Mapping[StrEnum, tuple[str, ...]] = {
     CalcMorphology.ROUND: ("round or oval", "round and regular", "rounded", "rund", "rundlich", "원형"),
@@ -85,6 +87,8 @@ _JOINTS = (
 
 _DENIED = re.compile(r"\b(?:no|not|non|nor|never|without|kein\w*|nicht|ohne)\b|없|아님|아닌|아니")
 
+_LINEAR = CalcDistribution.LINEAR.value
+
 _GERMAN_ENDINGS = ("", "e", "en", "er", "es")
 
 _CACHED = 4096
@@ -99,7 +103,7 @@ def read_morphology(text: str) -> str:
     ('amorphous', 'see_report')
     """
     order = [word.value for words in (TypicallyBenign, CalcMorphology) for word in words]
-    return _most_suspicious(text, _MORPHOLOGY_OF, order)
+    return _most_suspicious(text, _Known(_MORPHOLOGY_OF, _DISTRIBUTION_OF), order)
 
 
 @lru_cache(_CACHED)
@@ -109,14 +113,27 @@ def read_distribution(text: str) -> str:
     >>> read_distribution("Grouped (clustered)"), read_distribution("linear distribution")
     ('grouped', 'linear')
     """
-    return _most_suspicious(text, _DISTRIBUTION_OF, [word.value for word in CalcDistribution])
+    return _most_suspicious(text, _Known(_DISTRIBUTION_OF, _MORPHOLOGY_OF), [word.value for word in CalcDistribution])
 
 
 DESCRIPTORS = {"morphology": read_morphology, "distribution": read_distribution}
 """Columns of the contract that describe calcifications, with their readers."""
 
 
-def _most_suspicious(text: str, known: Mapping[str, str], order: list[str]) -> str:
+class _Known(NamedTuple):
+    """Phrases of a column and of the other one that describes calcifications, with BI-RADS's word of each."""
+
+    own: Mapping[str, str]
+    other: Mapping[str, str]
+
+    def word(self, text: str) -> str | None:
+        bare = _bare(text)
+        # "linear" belongs to both columns: without it "fine linear" would be no morphology, or a linear distribution.
+        rest = " ".join(part for part in bare.split() if part not in self.other or self.other[part] == _LINEAR)
+        return self.own.get(bare) or self.own.get(rest)
+
+
+def _most_suspicious(text: str, known: _Known, order: list[str]) -> str:
     if is_empty(text):
         return ""
     folded = unicodedata.normalize("NFKC", text).casefold().replace("_", " ")
@@ -124,9 +141,9 @@ def _most_suspicious(text: str, known: Mapping[str, str], order: list[str]) -> s
     return max(found, key=order.index) if found else plain(text).replace(" ", "_")
 
 
-def _found(text: str, known: Mapping[str, str], joints: tuple[re.Pattern[str], ...]) -> list[str]:
+def _found(text: str, known: _Known, joints: tuple[re.Pattern[str], ...]) -> list[str]:
     """BI-RADS's words of a text: of the whole where it is known, else of those of its parts that are."""
-    word = known.get(_bare(text))
+    word = known.word(text)
     if word is not None or not joints:
         return [] if word is None else [word]
     return [word for part in joints[0].split(text) for word in _found(part, known, joints[1:])]
@@ -151,3 +168,11 @@ def _phrases(words: Mapping[StrEnum, tuple[str, ...]]) -> dict[str, str]:
 
 _MORPHOLOGY_OF = _phrases(_MORPHOLOGY)
 _DISTRIBUTION_OF = _phrases(_DISTRIBUTION)
+
+PARTS_OF_WORDS = frozenset(
+    phrase
+    for known in (_MORPHOLOGY_OF, _DISTRIBUTION_OF)
+    for phrase in known
+    if any(phrase.replace(" ", "_") in word for word in known.values())
+)
+"""Phrases that a word of BI-RADS holds ("pleomorphic"): where they show in a cohort, they tell nothing of a person."""

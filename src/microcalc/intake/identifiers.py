@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from microcalc.cohort.cells import cell_text
 from microcalc.cohort.search import WantedText
 from microcalc.errors import InputError, MissingDependencyError, TableError
+from microcalc.intake.descriptors import PARTS_OF_WORDS
 from microcalc.intake.sheets import workbook_rows
 from microcalc.vocabulary import CalcDistribution, CalcMorphology, Laterality, Pathology, TypicallyBenign, View
 
@@ -238,7 +239,8 @@ def _reason_to_skip(text: str) -> str:
         digits < _FEWEST_DIGITS and re.fullmatch(r"[-+]?[\d.,:/ ]+(?:e[-+]?\d+)?", text, re.I)
     ):
         return _SHORT
-    return _COMMON if text.casefold().replace("_", " ") in _WORDS else ""
+    words = text.casefold().replace("_", " ")
+    return _COMMON if words in _WORDS or words in PARTS_OF_WORDS else ""
 
 
 # ---------------------------------------------------------------------------------------------- DICOM
