@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from microcalc.cohort.evidence import Check, Evidence, mapping_or_empty
+from microcalc.cohort.films import films_warning
 from microcalc.cohort.findings import Finding, Severity, count, error, note, some, warning
 from microcalc.cohort.leaks import LEAK_CHECKS
 from microcalc.cohort.mixtures import MIXTURE_CHECKS
@@ -69,7 +70,8 @@ def _sets(evidence: Evidence) -> Iterator[Finding]:
         return
     sizes = ", ".join(f"{(result.split == s.value).sum()} {s.value}" for s in Split)
     day = "" if result.test_from is None else f", test from {result.test_from} on"
-    remarks = "".join(f" {warning}" for warning in result.warnings)
+    warnings = (*result.warnings, *films_warning(evidence.record, result))
+    remarks = "".join(f" {warning}" for warning in warnings)
     yield note("default-split", f"by default the sets are made by {result.by}: {sizes} images{day}.{remarks}")
 
 

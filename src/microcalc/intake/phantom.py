@@ -64,7 +64,7 @@ class PhantomSettings:
         difficulty: divides the label model's weights: 1 makes the best possible AUC about 0.95, less makes the
             classes easier to tell, more makes them overlap.
         test_share, validation_share: of the patients, for the table's column ``split``. A study may divide by date or
-            by patient instead, except on mammogram tissue, where the sets share no film only as the table has them.
+            by patient instead, except on mammogram tissue, where only the table's test set shares no film with others.
     """
 
     images: int | None = None

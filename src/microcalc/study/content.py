@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from microcalc.cohort.films import films_may_be_shared
 from microcalc.cohort.splits import patients_of_the_test_outside, patients_on_two_sides
 from microcalc.errors import StudyError
 from microcalc.learn.batches import batches_per_epoch
@@ -143,7 +144,13 @@ def limits(plan: Plan) -> tuple[str, ...]:
     if len(plan.protocol.networks) < 5:
         count = len(plan.protocol.networks)
         out.append(f"Only {count} of the paper's five networks {'was' if count == 1 else 'were'} trained.")
-    return (*out, *_shared_patients(plan))
+    out += _shared_patients(plan)
+    if films_may_be_shared(plan.cohort.record, plan.split):
+        out.append(
+            "Tiles of the same real mammograms may lie under training and test images, for the test set is not the "
+            "table's own; the results do not hold for tissue that the networks never saw."
+        )
+    return tuple(out)
 
 
 def _shared_patients(plan: Plan) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from microcalc.cohort import Cohort, SplitResult, assign_splits, check_cohort, cohort_pixels, read_cohort
+from microcalc.cohort.films import films_warning
 from microcalc.errors import CohortError, SplitError
 from microcalc.learn.batches import batches_per_epoch
 from microcalc.learn.inputs import CohortPixels
@@ -136,7 +137,8 @@ def make_plan(
             job = Job(run_name(rate), rate, name, folder, protocol, images, options.machine, options.weights)
             check_input_size(name, job.input_size)
             jobs.append(job)
-    return Plan(cohort, split, protocol, options, tuple(jobs), (*warnings, *split.warnings))
+    warnings = (*warnings, *split.warnings, *films_warning(cohort.record, split))
+    return Plan(cohort, split, protocol, options, tuple(jobs), warnings)
 
 
 def _pixels(cohort: Cohort, cache: Path | None) -> CohortPixels:
