@@ -63,7 +63,7 @@ class Orthanc:
     USER, PASSWORD = "reader", "correct horse"
     USER_ENV, PASSWORD_ENV = "TEST_PACS_USER", "TEST_PACS_PASSWORD"
 
-    def __init__(self, folder: Path, *, our_title: str = "MICROCALC") -> None:
+    def __init__(self, folder: Path, *, our_title: str = "MICROCALC", **more: object) -> None:
         self.folder = folder
         self.our_port = free_port()
         self.http_port, self.dicom_port = free_port(), free_port()
@@ -71,7 +71,7 @@ class Orthanc:
         self._running: subprocess.Popen[bytes] | None = None
         if not DICOMWEB_PLUGIN.exists():
             absent(f"{DICOMWEB_PLUGIN} is not there (Debian package orthanc-dicomweb)")
-        (folder / "orthanc.json").write_text(json.dumps(self._settings(our_title)))
+        (folder / "orthanc.json").write_text(json.dumps(self._settings(our_title) | more))
 
     @property
     def url(self) -> str:

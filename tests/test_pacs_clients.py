@@ -80,6 +80,30 @@ def test_whether_there_is_more_than_was_asked_for_is_told(client: PacsClient, na
         assert (len(answer.studies), answer.more) == (limit, more)
 
 
+@pytest.mark.parametrize("kind", ["get", "move"])
+def test_a_pacs_that_limits_its_answers_gives_what_it_gives_and_there_is_more(kind: str, tmp_path: Path):
+    server = Orthanc(tmp_path, LimitFindResults=2, LimitFindInstances=1)
+    server.start()
+    try:
+        sources = [digital_mammogram(200, 200, number=number) for number in range(3)]
+        sources.append(digital_mammogram(200, 200, number=4))
+        sources[3].StudyInstanceUID, sources[3].SeriesInstanceUID = (
+            sources[0].StudyInstanceUID,
+            sources[0].SeriesInstanceUID,
+        )
+        for source in sources:
+            buffer = io.BytesIO()
+            source.save_as(buffer, enforce_file_format=True)
+            server.put(buffer.getvalue())
+        client = client_of(server, kind)
+        answer = client.query(PacsQuery(patient_id="P*"))
+        assert (len(answer.studies), answer.more) == (2, True)
+        with pytest.raises(PacsError, match="C-FIND with status FE00"):  # a study is fetched whole or not at all
+            client.fetch(str(sources[0].StudyInstanceUID), tmp_path)
+    finally:
+        server.kill()
+
+
 def test_a_found_study_says_what_is_in_it(client: PacsClient):
     (study,) = client.query(PacsQuery(patient_id="P1")).studies
     assert (study.study_uid, study.date, study.modalities) == (DIGITAL.StudyInstanceUID, "20190304", ("MG",))

@@ -106,6 +106,25 @@ def test_a_uid_that_is_a_path_makes_no_file(uid: str, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("warning", "more"),
+    [
+        ("", False),
+        ("Warning: 299 PACS: There are 5 additional results that can be requested\r\n", True),
+        ('Warning: 199 PACS "disk nearly full"\r\n', False),
+    ],
+)
+def test_a_warning_that_results_are_left_is_told(warning: str, more: bool, tmp_path: Path):
+    study = {"0020000D": {"vr": "UI", "Value": ["1.2.3"]}, "00100020": {"vr": "LO", "Value": ["P1"]}}
+    with UnrulyProxy(free_port()) as proxy:
+        proxy.answer = page(json.dumps([study]).encode(), kind=f"{JSON}\r\n{warning}".rstrip("\r\n"))
+        answer = web(proxy.port).query(PacsQuery(patient_id="P1"))  # type: ignore[attr-defined]
+        if more:
+            with pytest.raises(PacsError, match="must list all images"):
+                web(proxy.port).fetch("1.2.3", tmp_path)  # type: ignore[attr-defined]
+    assert (len(answer.studies), answer.more) == (1, more)
+
+
 def test_another_object_than_asked_for_is_refused(tmp_path: Path):
     """The PACS lists one image and gives another; its own answer is right otherwise."""
     item = Dataset()

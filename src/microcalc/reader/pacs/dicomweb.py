@@ -74,17 +74,22 @@ class DicomwebPacs:
         """Studies that match; one more is asked for than is wanted, to know whether there are more."""
         filters, whole = _filters(query)
         limit = query.limit + 1 if whole else max(query.limit + 1, _ROOM)
-        answers = self._ask(
+        answers, incomplete = self._ask_for_all(
             lambda client: client.search_for_studies(search_filters=filters, fields=list(_FIELDS), limit=limit)
         )
         found = [found_study(_dataset(answer)) for answer in _list(answers)]
         matching = tuple(study for study in found if query.matches(study))
-        return FoundStudies(matching[: query.limit], more=len(found) >= limit or len(matching) > query.limit)
+        more = incomplete or len(found) >= limit or len(matching) > query.limit
+        return FoundStudies(matching[: query.limit], more=more)
 
     def fetch(self, study_uid: str, into: Path) -> list[Path]:
         """Bring the images of a study into a folder."""
         study = checked_uid(study_uid)
-        answers = self._ask(lambda client: client.search_for_instances(study_instance_uid=study, fields=["Modality"]))
+        answers, incomplete = self._ask_for_all(
+            lambda client: client.search_for_instances(study_instance_uid=study, fields=["Modality"])
+        )
+        if incomplete:
+            raise PacsError("a PACS must list all images of a study; it said that it left some out. Raise its limit")
         return [self._fetch_one(study, item, into) for item in map(_dataset, _list(answers)) if _is_image(item)]
 
     def store(self, objects: Sequence[Dataset]) -> list[Stored]:
@@ -129,13 +134,20 @@ class DicomwebPacs:
         return Stored(uid, accepted=False, reason="; ".join(reasons) or "the PACS said yes, but does not have it")
 
     def _ask(self, ask: Callable[[DICOMwebClient], Answer]) -> Answer:
-        """Ask over a new connection; whatever comes of it, only PacsError gets out."""
+        return self._ask_for_all(ask)[0]
+
+    def _ask_for_all(self, ask: Callable[[DICOMwebClient], Answer]) -> tuple[Answer, bool]:
+        """Ask over a new connection; whatever comes of it, only PacsError gets out.
+
+        Returns:
+            The answer, and whether the PACS said that it left some of it out.
+        """
         with session_for(self._settings) as session:
             try:
                 client = DICOMwebClient(self._settings.url, session=session, timeout=self._settings.timeout_s)
                 client.set_http_retry_params(retry=False)
                 with quiet():
-                    return ask(client)
+                    return ask(client), session.incomplete
             except MicrocalcError:
                 raise
             except requests.RequestException as error:

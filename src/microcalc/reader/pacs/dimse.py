@@ -45,10 +45,17 @@ from microcalc.reader.pacs.syntaxes import NATIVE, TRANSFER_SYNTAXES
 __all__ = ["DimsePacs"]
 
 _SUCCESS: Final = 0x0000
+_CUT_SHORT: Final = (0xA700, 0xFE00)
+"""C-FIND: out of resources, cancelled (PS3.4 C.4.1.1.4); Orthanc says the latter where its own limit is reached."""
+
 _FIELDS: Final = (
     "PatientName", "PatientID", "StudyDate", "AccessionNumber", "StudyDescription", "StudyInstanceUID",
     "ModalitiesInStudy", "NumberOfStudyRelatedInstances",
 )  # fmt: skip
+
+
+class _CutShortError(PacsError):
+    """The PACS ended its answers before the last one."""
 
 
 class DimsePacs:
@@ -71,13 +78,20 @@ class DimsePacs:
     def query(self, query: PacsQuery) -> FoundStudies:
         """Studies that match; one more is looked for than is wanted, to know whether there are more."""
         found: list[FoundStudy] = []
-        for identifier in self._find(_identifier(query)):
-            study = found_study(identifier)
-            if query.matches(study):
-                found.append(study)
-            if len(found) > query.limit:
-                break
-        return FoundStudies(tuple(found[: query.limit]), more=len(found) > query.limit)
+        came = cut_short = False
+        try:
+            for identifier in self._find(_identifier(query)):
+                came = True
+                study = found_study(identifier)
+                if query.matches(study):
+                    found.append(study)
+                if len(found) > query.limit:
+                    break
+        except _CutShortError:
+            if not came:
+                raise
+            cut_short = True
+        return FoundStudies(tuple(found[: query.limit]), more=cut_short or len(found) > query.limit)
 
     def fetch(self, study_uid: str, into: Path) -> list[Path]:
         """Bring the images of a study into a folder."""
@@ -291,7 +305,8 @@ def _succeed(status: Dataset, what: str) -> None:
     code = int(status.Status)
     if code != _SUCCESS and code_to_category(code) != "Pending":
         comment = said(status.get("ErrorComment"))
-        raise PacsError(f"the PACS refused {what} with status {code:04X} {comment}".rstrip())
+        kind = _CutShortError if code in _CUT_SHORT else PacsError
+        raise kind(f"the PACS refused {what} with status {code:04X} {comment}".rstrip())
 
 
 def _retrieved(status: Dataset, what: str, basket: Basket, watch: ByteWatch | None) -> None:

@@ -4,6 +4,7 @@ dicomweb-client asks over it. A PACS that drips, sends without end or sends us e
 """
 
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -25,6 +26,7 @@ _CHUNK: Final = 1 << 18
 # It writes addresses into its warnings, and a query names a patient.
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
+_RESULTS_LEFT: Final = re.compile(r"(^|,)\s*299\b")
 _STAR, _STAR_ESCAPED = "*", "%2A"
 
 
@@ -34,11 +36,15 @@ class BoundedSession(requests.Session):
     Args:
         largest_bytes: of one answer.
         patience_s: for one request from its beginning to its end, whatever trickles in.
+
+    Attributes:
+        incomplete: an answer said that there are results beyond it (PS3.18 8.3.4.4).
     """
 
     def __init__(self, *, largest_bytes: int, patience_s: float) -> None:
         super().__init__()
         self._largest, self._patience = largest_bytes, patience_s
+        self.incomplete = False
         self._adapter = _Adapter()
         self.mount("http://", self._adapter)
         self.mount("https://", self._adapter)
@@ -68,6 +74,7 @@ class BoundedSession(requests.Session):
             watchdog.cancel()
         if late.is_set():  # a line that was cut may look like an answer
             raise PacsError(f"a PACS must answer within {self._patience:g} s; it did not (patience_s)")
+        self.incomplete |= _RESULTS_LEFT.search(answer.headers.get("Warning", "")) is not None
         return answer
 
     def _whole(self, answer: requests.Response) -> requests.Response:
