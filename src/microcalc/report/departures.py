@@ -18,7 +18,6 @@ _SILENT = (
     "training.batchnorm_images",
     "training.schedule",
     "evaluation.heatmap_examples",
-    "evaluation.confidence",
     "image.local_contrast",
     "image.crop",
 )
