@@ -80,9 +80,14 @@ async function showExam(id) {
     "div",
     { class: "who" },
     h("a", { class: "back", href: "#/", "aria-label": "Back to the worklist", title: "Back to the worklist (Q)" }, icon("back")),
-    h("h1", {}, info.patient_id || "no patient ID"),
-    h("span", {}, info.patient_name ?? ""),
-    h("span", { class: "dim" }, [info.date, info.description].filter(Boolean).join(" · ")),
+    h(
+      "div",
+      { class: "patient" },
+      h("h1", {}, info.patient_id || info.patient_name || "no patient ID"),
+      h("span", { class: "name" }, info.patient_id ? info.patient_name : ""),
+      h("span", { class: "dim date" }, info.date),
+      h("span", { class: "dim description" }, info.description),
+    ),
   );
   turnTo(exam, examKeys(exam, { help, leave: toWorklist }), [who, toolbar(exam)]);
   document.title = "Exam · microcalc";
