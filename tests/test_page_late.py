@@ -9,7 +9,7 @@ import pytest
 from page_browser import Browser, Visitor, chromium, served, visiting
 from reader_room import StandIn, mammogram
 from services import until
-from test_page_agrees import Held, card, facts, waits
+from test_page_agrees import Held, away, card, facts, waits
 from test_page_sessions import sessions_end
 from test_page_story import click, marks
 
@@ -17,6 +17,9 @@ HEAR = """window.heard = [];
 new MutationObserver(() => window.heard.push(document.querySelector('#said').textContent))
   .observe(document.querySelector('#said'), { childList: true, characterData: true, subtree: true });"""
 """Note everything that the page says from now on."""
+
+TURN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""Until the page has drawn what it has to."""
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +109,7 @@ def test_a_reading_that_ends_late_is_told_of_its_square_and_never_under_another_
         page.evaluate(HEAR)
         with page.expect_response("**/reading"):
             held[1].continue_()
-        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        page.evaluate(TURN)
         assert [words for words in page.evaluate("window.heard") if "cut-off" in words] == []
 
 
@@ -146,3 +149,76 @@ def test_a_second_finger_ends_the_drag_of_a_square_where_it_was(browser: Browser
             lambda: place(visitor, 1) != second or visitor.page.wait_for_timeout(20), seconds=10, what="the drag saved"
         )
         assert place(visitor, 1) == (second[0], second[1] + 10)
+
+
+def test_the_same_change_from_another_window_is_no_conflict(browser: Browser, tmp_path: Path):
+    with served(tmp_path) as room, visiting(browser, room) as visitor:
+        visitor.by_token().upload(view())
+        visitor.open_exam("P1")
+        click(visitor, "R CC", 0.5, 0.5)
+        visitor.saved()
+    with served(tmp_path, reader=StandIn(facts("mm", spacing_mm=0.07))) as room, visiting(browser, room) as visitor:
+        visitor.expected += ("409",)
+        visitor.by_token().open_exam("P1")
+        other = Visitor(visitor.page.context.new_page(), room)
+        other.page.goto(visitor.page.url)
+        other.seen()
+        for each in (visitor, other):
+            each.page.get_by_role("button", name="Square A on R CC").click()
+            each.page.get_by_text("Reading resizes it.").wait_for()
+        for each in (visitor, other):
+            each.press("r")
+            card(each).wait_for()
+            each.saved()
+            assert not each.page.get_by_text("saved from another window").is_visible()
+        assert [mark["revision"] for mark in marks(visitor)] == [2]
+
+
+def test_who_clicks_twice_sends_and_finishes_once(browser: Browser, tmp_path: Path):
+    sent, done = Held(), Held()
+    with (
+        served(tmp_path, reader=StandIn(), pacs=away(tmp_path), blind=True) as room,
+        visiting(browser, room) as visitor,
+    ):
+        page = visitor.by_token().page
+        visitor.upload(view())
+        visitor.open_exam("P1")
+        click(visitor, "R CC", 0.5, 0.5)
+        visitor.saved()
+        visitor.press("r")
+        card(visitor).wait_for()
+        page.route("**/send", sent.hold)
+        page.get_by_role("button", name="Send to PACS").click()
+        waits(visitor, sent, "the first to be sent")
+        page.get_by_role("button", name="Send to PACS").click()
+        page.evaluate(TURN)
+        assert len(sent) == 1
+        sent[0].continue_()
+        page.get_by_text("Structured report").wait_for()
+        page.route("**/done", done.hold)
+        page.get_by_role("button", name="Finish the exam").click()
+        waits(visitor, done, "the exam to be finished")
+        page.get_by_role("button", name="Finish the exam").click(force=True)
+        page.evaluate(TURN)
+        assert len(done) == 1
+        done[0].continue_()
+        page.get_by_role("button", name="Reopen the exam", disabled=False).click()
+        until(lambda: len(done) > 1 or page.wait_for_timeout(20), seconds=10, what="the exam to be opened again")
+        done[1].continue_()
+        page.get_by_role("button", name="Finish the exam").wait_for()
+
+
+def test_the_focus_stays_on_the_button_that_a_key_pressed(browser: Browser, tmp_path: Path):
+    with served(tmp_path, reader=StandIn(), blind=True) as room, visiting(browser, room) as visitor:
+        page = visitor.by_token().page
+        visitor.upload(view())
+        visitor.open_exam("P1")
+        click(visitor, "R CC", 0.5, 0.5)
+        visitor.saved()
+        visitor.press("Escape")
+        for name, after in (("Square A on R CC", "CC"), ("Read", "Read again"), ("Finish the exam", "Reopen the exam")):
+            page.get_by_role("button", name=re.compile(f"^{name}")).focus()
+            visitor.press("Enter")
+            page.locator("button:focus:not([aria-disabled=true])").filter(has_text=after).wait_for()
+        page.get_by_role("button", name="Square A on R CC, read", pressed=True).wait_for()
+        assert len(marks(visitor)) == 1

@@ -101,7 +101,9 @@ export class Saver {
   failed(error) {
     const words = [error.message, error.wayOut].filter(Boolean).join("; ");
     this.theirs = error.status === 409 ? (error.body?.current ?? null) : null;
-    this.set(this.theirs ? "conflict" : passing(error.status) ? "waiting" : "refused", words);
+    const { theirs } = this;
+    if (theirs && FIELDS.every((field) => theirs[field] === this.annotation[field])) return this.takeTheirs(); // the same was saved
+    return this.set(this.theirs ? "conflict" : passing(error.status) ? "waiting" : "refused", words);
   }
 
   /** Send everything now, also what is changed meanwhile. @returns {Promise<boolean>} whether the server has it */
