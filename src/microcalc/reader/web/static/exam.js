@@ -41,6 +41,8 @@ export class ExamPage {
       },
     });
     this.freeze();
+    /** Finishing or reopening is under way. */
+    this.finishing = false;
     this.readings = new Readings(room.pacs, () => {
       this.drawList();
       this.drawResult();
@@ -229,11 +231,15 @@ export class ExamPage {
    * before that, and nothing is changed meanwhile.
    */
   async finish() {
+    if (this.finishing) return;
+    this.finishing = true;
     if (!this.exam.done) {
       this.squares.fixed = "The exam is being finished";
       this.drawForm();
     }
+    this.drawList();
     await this.finished();
+    this.finishing = false;
     this.freeze();
     this.redraw();
   }
@@ -278,7 +284,10 @@ export class ExamPage {
   }
 
   drawList() {
+    const { activeElement: active } = document;
+    const focused = this.list.contains(active) ? active?.getAttribute("data-focus") : null;
     this.list.replaceChildren(...squareList(this));
+    if (focused) this.list.querySelector(`[data-focus="${focused}"]`)?.focus({ preventScroll: true });
     for (const image of this.exam.images) showCount(this.rail, image, this.squares.on(image).length);
   }
 
@@ -341,7 +350,8 @@ export class ExamPage {
       {
         type: "button",
         class: again ? "read again" : "read primary",
-        disabled: busy || none,
+        disabled: none,
+        "aria-disabled": String(busy), // a disabled button would lose the focus
         title: none ? "the server has no study" : "",
         dataset: { focus: "read" },
         onclick: () => this.read(),

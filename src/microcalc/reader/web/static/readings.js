@@ -37,6 +37,8 @@ export class Readings {
     this.all = new Map();
     /** @type {Set<string>} annotations that are being read */
     this.underWay = new Set();
+    /** @type {Set<string>} readings that are being given to the outbox */
+    this.beingSent = new Set();
     /** @type {Map<string, Map<string, Uint8Array>>} by reading, then by network; empty while they are on their way */
     this.heat = new Map();
     /** @type {Map<string, HTMLCanvasElement>} by reading and network */
@@ -165,8 +167,9 @@ export class Readings {
    */
   async send(annotation, saver) {
     const reading = this.of(annotation);
-    if (!reading || !this.pacs) return true;
+    if (!reading || !this.pacs || this.beingSent.has(reading.id)) return true;
     let same = true;
+    this.beingSent.add(reading.id);
     try {
       if (!(await saver.settled())) throw new Error(`the square must be saved first; ${saver.message}`);
       await api.send(reading.id, annotation.revision);
@@ -175,6 +178,7 @@ export class Readings {
       same = /** @type {any} */ (error).status !== 409;
       announce(`Not sent: ${words(error)}`, "assertive");
     }
+    this.beingSent.delete(reading.id);
     await this.lookAtOutbox();
     this.changed();
     return same;

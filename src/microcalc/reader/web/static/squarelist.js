@@ -33,7 +33,13 @@ const ownerOf = (annotation) => (annotation.mine ? "" : annotation.reader);
 function finishButton(exam) {
   return h(
     "button",
-    { type: "button", class: "quiet", onclick: () => exam.finish() },
+    {
+      type: "button",
+      class: "quiet",
+      "aria-disabled": String(exam.finishing),
+      dataset: { focus: "finish" },
+      onclick: () => exam.finish(),
+    },
     exam.exam.done ? "Reopen the exam" : "Finish the exam",
   );
 }
@@ -74,6 +80,7 @@ function chip(exam, annotation) {
       class: "chip",
       "aria-pressed": String(annotation === exam.squares.chosen),
       "aria-label": label.filter(Boolean).join(", "),
+      dataset: { focus: `square-${annotation.id}` },
       onclick: () => exam.goTo(annotation),
     },
     name,
