@@ -222,3 +222,21 @@ def test_the_focus_stays_on_the_button_that_a_key_pressed(browser: Browser, tmp_
             page.locator("button:focus:not([aria-disabled=true])").filter(has_text=after).wait_for()
         page.get_by_role("button", name="Square A on R CC, read", pressed=True).wait_for()
         assert len(marks(visitor)) == 1
+
+
+def test_a_square_that_is_moved_and_moved_back_is_where_it_was_read(browser: Browser, tmp_path: Path):
+    with served(tmp_path, reader=StandIn(), pacs=away(tmp_path)) as room, visiting(browser, room) as visitor:
+        page = visitor.by_token().page
+        visitor.upload(view())
+        visitor.open_exam("P1")
+        click(visitor, "R CC", 0.5, 0.5)
+        visitor.saved()
+        visitor.press("r")
+        card(visitor).wait_for()
+        moved = card(visitor).get_by_text("another place or size")
+        visitor.press("ArrowRight")
+        moved.wait_for()
+        visitor.press("ArrowLeft")
+        moved.wait_for(state="detached")
+        visitor.saved()
+        assert page.get_by_role("button", name="Send to PACS").is_enabled()

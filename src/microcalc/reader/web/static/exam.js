@@ -156,8 +156,10 @@ export class ExamPage {
   /** A square was moved: only what shows its place is drawn anew. */
   moved() {
     this.refreshForm?.();
-    const reading = this.readings.of(this.squares.chosen);
-    if (reading && !this.result.querySelector(".moved")) this.drawResult();
+    const { chosen } = this.squares;
+    const reading = this.readings.of(chosen);
+    const told = Boolean(this.result.querySelector(".moved"));
+    if (chosen && reading && told === wasReadAt(chosen, reading.roi)) this.drawResult();
     this.light.repaint();
   }
 
