@@ -128,7 +128,9 @@ def _seen(mask: NDArray[np.bool_], seen_side: int) -> NDArray[np.bool_]:
 def _checked(heatmap: NDArray[np.floating], mask: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     values, inside = np.asarray(heatmap, dtype=np.float64), np.asarray(mask).astype(bool)
     if values.ndim != 2 or values.shape != inside.shape:
-        raise StatisticsError(f"a map and what it is held against must be (h, w) alike; got {values.shape} and {inside.shape}")
+        raise StatisticsError(
+            f"a map and what it is held against must be (h, w) alike; got {values.shape} and {inside.shape}"
+        )
     if not (np.isfinite(values).all() and (values >= 0).all()):
         raise StatisticsError("a heatmap must be finite and not negative; got other values. Scale it with `heatmaps`")
     return values, inside
