@@ -45,7 +45,7 @@ def placed(visitor: Visitor, name: str) -> tuple[float, float]:
     visitor.seen()
     box = visitor.pane(name).bounding_box()
     visitor.page.keyboard.press("Enter")
-    visitor.page.get_by_role("heading", name=f"{name}").wait_for()
+    visitor.page.get_by_role("heading", name=name, level=2).wait_for()
     visitor.saved()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 

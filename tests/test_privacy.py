@@ -16,7 +16,8 @@ from cohort_samples import table
 from microcalc.cli import cohort as commands
 from microcalc.cohort import assign_splits
 from microcalc.errors import InputError, MicrocalcError
-from microcalc.intake.privacy import CALENDAR_FROM, CALENDAR_UNTIL, FIRST_TRUE_DAY, LAST_TRUE_DAY, Pseudonyms
+from microcalc.intake.privacy import CALENDAR_FROM, CALENDAR_UNTIL, Pseudonyms
+from microcalc.intake.true_days import FIRST_TRUE_DAY, LAST_TRUE_DAY
 from microcalc.protocol import SplitSettings
 
 ONE, OTHER = Pseudonyms(bytes(range(32))), Pseudonyms(bytes(range(1, 33)))

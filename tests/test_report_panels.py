@@ -163,11 +163,11 @@ def test_a_sheet_says_below_the_picture_that_a_heatmap_is_empty() -> None:
 
 
 def test_a_sheet_says_below_the_heatmap_which_class_it_explains() -> None:
-    """A false negative is explained for benign: red there does not speak for malignancy."""
-    missed = example(Outcome.FN, side=384, mask=False)
+    """What was called benign is explained for benign: red there does not speak for malignancy."""
+    shown = example(Outcome.TP, side=384, mask=False)
     below = slice(48 + 384, 48 + 384 + 36)
     sheets = [
-        np.asarray(compose_sheet(HeatmapPanel("x", (dataclasses.replace(missed, explained=label),))).image)[below]
+        np.asarray(compose_sheet(HeatmapPanel("x", (dataclasses.replace(shown, explained=label),))).image)[below]
         for label in (0, 1)
     ]
     assert (sheets[0] != sheets[1]).any()

@@ -26,7 +26,7 @@ from microcalc.cohort.table import Cohort, CohortWriter, Verdict, read_cohort
 from microcalc.cohort.writer import CLASS_FOLDERS
 from microcalc.errors import ImageError, InputError, ProtocolError
 from microcalc.intake.naming import RowNames
-from microcalc.intake.privacy import FIRST_TRUE_DAY, LAST_TRUE_DAY, can_be_shifted
+from microcalc.intake.true_days import FIRST_TRUE_DAY, LAST_TRUE_DAY, can_be_shifted
 from microcalc.intake.twins import LabelledFile, in_both_classes
 
 __all__ = ["Candidate", "Gathering", "IntakeSettings", "Progress", "gather"]

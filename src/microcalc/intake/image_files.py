@@ -15,7 +15,7 @@ from microcalc.errors import InputError
 from microcalc.intake.copies import Picture, read_pictures, told
 from microcalc.intake.dicom import VERDICT_MEANING, Facts, ReadOptions, Refusal, Verdict, read_header
 from microcalc.intake.dicom.files import dicom_files
-from microcalc.intake.privacy import can_be_shifted
+from microcalc.intake.true_days import can_be_shifted
 from microcalc.intake.workers import in_processes
 from microcalc.vocabulary import ViewModifier
 

@@ -14,8 +14,8 @@ from microcalc.intake.copies import differences
 from microcalc.intake.dicom import VERDICT_MEANING
 from microcalc.intake.image_files import ImageFile, ImageIndex
 from microcalc.intake.labels import Exposure, ImageKey, LabelRow, RowFault
-from microcalc.intake.privacy import FIRST_TRUE_DAY, LAST_TRUE_DAY, can_be_shifted
 from microcalc.intake.rules import PAPER_REASONS, Rule
+from microcalc.intake.true_days import FIRST_TRUE_DAY, LAST_TRUE_DAY, can_be_shifted
 
 __all__ = ["IMPLANT", "Join", "JoinedRow", "join_rows", "mask_path"]
 

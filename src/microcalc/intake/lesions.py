@@ -27,7 +27,7 @@ from microcalc.intake.dicom import (
     read_mammogram,
 )
 from microcalc.intake.masks import lesion_box
-from microcalc.intake.privacy import FIRST_TRUE_DAY, LAST_TRUE_DAY, can_be_shifted
+from microcalc.intake.true_days import FIRST_TRUE_DAY, LAST_TRUE_DAY, can_be_shifted
 from microcalc.intake.workers import in_processes
 
 __all__ = ["CutRoi", "CutSettings", "Lesion", "NotCut", "cut_lesions"]

@@ -41,11 +41,9 @@ from numpy.typing import NDArray
 from microcalc.cohort.storage import explained_write_errors
 from microcalc.cohort.writer import RECORD
 from microcalc.errors import InputError
+from microcalc.intake.true_days import FIRST_TRUE_DAY, LAST_TRUE_DAY
 
-__all__ = ["CALENDAR_FROM", "CALENDAR_UNTIL", "FIRST_TRUE_DAY", "LAST_TRUE_DAY", "Pseudonyms", "can_be_shifted"]
-
-FIRST_TRUE_DAY, LAST_TRUE_DAY = dt.date(1980, 1, 1), dt.date(2059, 12, 31)
-"""Days that the secret calendar knows; no digital or digitised mammogram of a study is older."""
+__all__ = ["CALENDAR_FROM", "CALENDAR_UNTIL", "Pseudonyms"]
 
 CALENDAR_FROM, CALENDAR_UNTIL = dt.date(2100, 1, 1), dt.date(2261, 12, 31)
 """Days that it shifts to: beyond any true exam, and within what pandas can hold in nanoseconds."""
@@ -268,11 +266,6 @@ class Pseudonyms:
         steps = 1 + (numbers[2 + paces :] < pace)
         rising: NDArray[np.int64] = CALENDAR_FROM.toordinal() + start + np.cumsum(steps)
         return rising
-
-
-def can_be_shifted(day: str) -> bool:
-    """Whether the secret calendar knows a day (YYYY-MM-DD), or there is none ("")."""
-    return not day or FIRST_TRUE_DAY.isoformat() <= day <= LAST_TRUE_DAY.isoformat()
 
 
 def _plain(text: str) -> str:
