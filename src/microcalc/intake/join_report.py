@@ -90,25 +90,28 @@ def _unknown_words(join: Join) -> Iterator[str]:
     if not words:
         return
     yield "words that are not known (give their meaning in the map, under words or rules):"
-    for (header, word), count in words.most_common(_WORDS_SHOWN):
-        yield f"  column {header!r}: {word!r} ({_count(count, 'row')})"
-    if len(words) > _WORDS_SHOWN:
-        yield f"  and {len(words) - _WORDS_SHOWN} more"
+    yield from _commonest(Counter({f"column {header!r}: {word!r}": count for (header, word), count in words.items()}))
 
 
 def _undescribed(join: Join) -> Iterator[str]:
     """Texts of calcifications that a key leaves out, since they are no words of BI-RADS that are known."""
-    texts: Counter[tuple[str, str]] = Counter()
+    texts: Counter[str] = Counter()
     for joined in join.usable:
         said = {column: joined.row.values.get(column, "") for column in CALC_WORDS}
-        texts.update((column, text) for column, text in said.items() if text and text not in CALC_WORDS[column])
+        unknown = {column: text for column, text in said.items() if text and text not in CALC_WORDS[column]}
+        texts.update(f"{column}: {text.replace('_', ' ')!r}" for column, text in unknown.items())
     if not texts:
         return
     yield "no words of BI-RADS that microcalc knows, which a key leaves empty (give BI-RADS's under words of the map):"
-    for (column, text), count in texts.most_common(_WORDS_SHOWN):
-        yield f"  {column}: {text.replace('_', ' ')!r} ({_count(count, 'row')})"
-    if len(texts) > _WORDS_SHOWN:
-        yield f"  and {len(texts) - _WORDS_SHOWN} more"
+    yield from _commonest(texts)
+
+
+def _commonest(rows: Counter[str]) -> Iterator[str]:
+    """What stands in most rows, one line each, and how much more there is."""
+    for said, count in rows.most_common(_WORDS_SHOWN):
+        yield f"  {said} ({_count(count, 'row')})"
+    if len(rows) > _WORDS_SHOWN:
+        yield f"  and {len(rows) - _WORDS_SHOWN} more"
 
 
 def _files(join: Join) -> Iterator[str]:
