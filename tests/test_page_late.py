@@ -40,6 +40,16 @@ def large(number: int) -> bytes:
     return mammogram(number, ImageLaterality="R", ViewPosition=name, rows=1200, cols=900)
 
 
+def read_one(visitor: Visitor) -> None:
+    """Take an exam in, place a square and read it."""
+    visitor.upload(view())
+    visitor.open_exam("P1")
+    click(visitor, "R CC", 0.5, 0.5)
+    visitor.saved()
+    visitor.press("r")
+    card(visitor).wait_for()
+
+
 def placed(visitor: Visitor, name: str) -> tuple[float, float]:
     """A square in the middle of a pane, one image pixel on one screen pixel; where that is on the screen."""
     visitor.seen()
@@ -181,12 +191,7 @@ def test_who_clicks_twice_sends_and_finishes_once(browser: Browser, tmp_path: Pa
         visiting(browser, room) as visitor,
     ):
         page = visitor.by_token().page
-        visitor.upload(view())
-        visitor.open_exam("P1")
-        click(visitor, "R CC", 0.5, 0.5)
-        visitor.saved()
-        visitor.press("r")
-        card(visitor).wait_for()
+        read_one(visitor)
         page.route("**/send", sent.hold)
         page.get_by_role("button", name="Send to PACS").click()
         waits(visitor, sent, "the first to be sent")
@@ -227,12 +232,7 @@ def test_the_focus_stays_on_the_button_that_a_key_pressed(browser: Browser, tmp_
 def test_a_square_that_is_moved_and_moved_back_is_where_it_was_read(browser: Browser, tmp_path: Path):
     with served(tmp_path, reader=StandIn(), pacs=away(tmp_path)) as room, visiting(browser, room) as visitor:
         page = visitor.by_token().page
-        visitor.upload(view())
-        visitor.open_exam("P1")
-        click(visitor, "R CC", 0.5, 0.5)
-        visitor.saved()
-        visitor.press("r")
-        card(visitor).wait_for()
+        read_one(visitor)
         moved = card(visitor).get_by_text("another place or size")
         visitor.press("ArrowRight")
         moved.wait_for()
